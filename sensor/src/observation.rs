@@ -1,0 +1,152 @@
+//! What a source saw, before it is given an identity: the one shape in which the probes, the
+//! netlink connector and /proc all report, so that everything after them is written once.
+//!
+//! An `Option` that is `None` says "this path cannot know", never "zero".
+
+/// The kernel hands start times to userspace in ticks of `USER_HZ`, 10 ms on every architecture
+/// that we build for (`nsec_to_clock_t`, kernel/time/time.c).
+pub const NS_PER_TICK: u64 = 10_000_000;
+
+/// Who knew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// A probe in the kernel.
+    Ebpf,
+    /// The netlink process connector.
+    CnProc,
+    /// A read of /proc.
+    Procfs,
+}
+
+/// A process: its thread group id and when it started, which together survive PID reuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessKey {
+    /// Thread group id in the initial PID namespace.
+    pub pid: u32,
+    /// Start time since boot, in ticks of `USER_HZ`.
+    pub start_ticks: u64,
+}
+
+/// One thing seen.
+#[derive(Clone, Debug)]
+pub struct Observation<'a> {
+    /// Boot-clock time, ns.
+    pub time: u64,
+    /// Who knew.
+    pub provider: Provider,
+    /// Thread group id in the initial PID namespace.
+    pub pid: u32,
+    /// Boot-clock start time of the process, ns; /proc knows it to a tick.
+    pub start: Option<u64>,
+    /// Its state as seen at that moment.
+    pub state: State<'a>,
+    /// What happened.
+    pub action: Action<'a>,
+    /// It was gone before everything that this path can read was read.
+    pub incomplete: bool,
+}
+
+/// What is known of a process whatever happened to it.
+#[derive(Clone, Debug, Default)]
+pub struct State<'a> {
+    /// The kernel's `comm`, without its NUL.
+    pub name: Option<&'a [u8]>,
+    /// Real and effective user id.
+    pub user: Option<Ids>,
+    /// Real and effective group id.
+    pub group: Option<Ids>,
+    /// cgroup id (kernfs inode number).
+    pub cgroup: Option<u64>,
+    /// Process id in its own PID namespace.
+    pub vpid: Option<u32>,
+    /// Thread group id of `real_parent`: whose child it is now.
+    pub real_parent: Option<u32>,
+}
+
+/// A real and an effective id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// Real id.
+    pub real: u32,
+    /// Effective id.
+    pub effective: u32,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Action<'a> {
+    /// It was created; `creator` is the process that called fork.
+    Fork {
+        /// Thread group id and boot-clock start time (ns) of the creator.
+        creator: Option<(u32, Option<u64>)>,
+    },
+    /// It executed a file.
+    Exec(Image<'a>),
+    /// It was there already.
+    Existing(Image<'a>),
+    /// Its last thread ended.
+    End(End),
+    /// Its ids changed to those in `State`; `old` where the path knows what they were.
+    Credentials {
+        /// User and group ids before.
+        old: Option<(Ids, Ids)>,
+    },
+}
+
+/// What a process is running.
+#[derive(Clone, Debug, Default)]
+pub struct Image<'a> {
+    /// Path of the executable in the process's own root.
+    pub executable: Option<&'a [u8]>,
+    /// The executable was unlinked.
+    pub deleted: bool,
+    /// The executable is an anonymous file of memfd_create(2).
+    pub memfd: bool,
+    /// The path of the `#!` script as it was given.
+    pub script: Option<&'a [u8]>,
+    /// Arguments.
+    pub args: Option<Args<'a>>,
+    /// Working directory in the process's own root.
+    pub working_directory: Option<&'a [u8]>,
+    /// Controlling terminal, major and minor; `Some(None)`: it has none.
+    pub tty: Option<Option<(u32, u32)>>,
+    /// Process id of the session leader.
+    pub session: Option<u32>,
+    /// Namespaces.
+    pub namespaces: Namespaces,
+}
+
+/// Arguments as they lie in memory: each ended by a NUL.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Args<'a> {
+    /// The first bytes, or all.
+    pub head: &'a [u8],
+    /// The last bytes, where something between was left out.
+    pub tail: &'a [u8],
+    /// True length in bytes.
+    pub bytes: u64,
+    /// True number of arguments, where the path knows it.
+    pub count: Option<u64>,
+}
+
+/// Inode numbers of namespaces, as in /proc/PID/ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// PID namespace.
+    pub pid: Option<u32>,
+    /// Mount namespace.
+    pub mnt: Option<u32>,
+    /// Network namespace.
+    pub net: Option<u32>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct End {
+    /// wait(2) status: exit code in bits 8-15, signal in bits 0-6.
+    pub status: Option<u32>,
+    /// CPU time of all its threads, ns.
+    pub cpu_ns: Option<u64>,
+    /// Peak resident set, bytes.
+    pub max_rss_bytes: Option<u64>,
+}
