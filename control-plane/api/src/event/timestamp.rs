@@ -1,0 +1,118 @@
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// A moment: nanoseconds since 1970-01-01 UTC, good until the year 2554.
+///
+/// Written as RFC 3339 in UTC with nine digits, `2026-11-22T09:35:00.000000001Z`, so that moments
+/// sort as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+const SECONDS_PER_DAY: u64 = 86_400;
+
+/// Length of the written form.
+const LEN: usize = 30;
+
+impl Timestamp {
+    /// The moment `nanos` after the epoch.
+    pub const fn from_unix_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the epoch.
+    pub const fn as_unix_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// The written form, without a trip through `fmt`: there are several in every event.
+    fn rfc3339(self) -> [u8; LEN] {
+        let (seconds, nanos) = (self.0 / NANOS_PER_SECOND, self.0 % NANOS_PER_SECOND);
+        let (days, second_of_day) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
+        let (year, month, day) = civil(days);
+
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        digits(&mut text[0..4], year);
+        digits(&mut text[5..7], month);
+        digits(&mut text[8..10], day);
+        digits(&mut text[11..13], second_of_day / 3600);
+        digits(&mut text[14..16], second_of_day / 60 % 60);
+        digits(&mut text[17..19], second_of_day % 60);
+        digits(&mut text[20..29], nanos);
+        text
+    }
+}
+
+/// The Gregorian date of a day counted from 1970-01-01. Years are counted from March here, so that
+/// the leap day is the last of its year and months follow from days by one division.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const DAYS_FROM_0000_03_01: u64 = 719_468;
+    const DAYS_PER_400_YEARS: u64 = 146_097;
+
+    let days = days + DAYS_FROM_0000_03_01;
+    let (era, day) = (days / DAYS_PER_400_YEARS, days % DAYS_PER_400_YEARS);
+    let year_of_era = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day_of_month)
+}
+
+/// Writes `value` right-aligned over zeros.
+fn digits(text: &mut [u8], mut value: u64) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.rfc3339()).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.rfc3339();
+        serializer.serialize_str(str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Timestamp;
+
+    #[test]
+    fn the_epoch_and_the_last_moment() {
+        assert_eq!(Timestamp::from_unix_nanos(0).to_string(), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(
+            Timestamp::from_unix_nanos(u64::MAX).to_string(),
+            "2554-07-21T23:34:33.709551615Z"
+        );
+    }
+
+    #[test]
+    fn every_day_there_is_agrees_with_a_calendar() {
+        let day = jiff::Timestamp::UNIX_EPOCH;
+        for n in 0..u64::MAX / 86_400_000_000_000 {
+            let theirs = day + jiff::SignedDuration::from_hours(24 * n as i64);
+            let ours = Timestamp::from_unix_nanos(n * 86_400_000_000_000);
+            assert_eq!(ours.to_string(), format!("{theirs:.9}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_moment_agrees_with_a_calendar(nanos in any::<u64>()) {
+            let theirs = jiff::Timestamp::from_nanosecond(i128::from(nanos)).expect("in range");
+            prop_assert_eq!(Timestamp::from_unix_nanos(nanos).to_string(), format!("{theirs:.9}"));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Holds the Rust of the events and their JSON to `event.proto`.
+
+mod generate;
+mod generated;
+mod golden;
+mod schema;
