@@ -1,1 +1,17 @@
-//! .
+//! What crosses the ring: the layouts that the probes write and the worker reads, the kernel
+//! offsets and settings that the loader hands to the probes, and the counters that they share.
+//!
+//! Everything is `repr(C)` without padding, in the machine's own byte order: both sides run on the
+//! same host. A change of any layout raises [`LAYOUT_VERSION`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod counters;
+pub mod event;
+mod header;
+mod offsets;
+mod settings;
+
+pub use header::{Header, Kind, LAYOUT_VERSION};
+pub use offsets::{ABSENT, MEMBERS, Member, Offsets};
+pub use settings::{ARGS_MAX, ARGS_TAIL, PATH_DEPTH, PATH_MAX, Settings};

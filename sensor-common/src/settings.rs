@@ -1,0 +1,25 @@
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Bytes of arguments that a record holds at most.
+pub const ARGS_MAX: usize = 32 * 1024;
+
+/// Of [`ARGS_MAX`], what is kept for the end of arguments that do not fit.
+pub const ARGS_TAIL: usize = 8 * 1024;
+
+/// Bytes of a path that a record holds at most.
+pub const PATH_MAX: usize = 4096;
+
+/// Names and mount points that the walk up a path takes at most.
+pub const PATH_DEPTH: usize = 32;
+
+/// What the loader sets in the probes before the kernel verifies them.
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Settings {
+    /// Bytes waiting in the ring from which the reader is woken.
+    pub wake_bytes: u32,
+    /// 1 where `sched_process_exit` has the argument `group_dead` (6.16 and later).
+    pub exit_tells_group_dead: u32,
+    /// Index of the v1 controller whose hierarchy names containers, [`crate::ABSENT`] on cgroup2.
+    pub cgroup_subsys: u32,
+}
