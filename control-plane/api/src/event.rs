@@ -4,9 +4,11 @@
 
 #[path = "generated/event.rs"]
 mod generated;
+mod json;
 mod strings;
 mod timestamp;
 
 pub use generated::*;
+pub use json::Json;
 pub use strings::Strings;
 pub use timestamp::Timestamp;

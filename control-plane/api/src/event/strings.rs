@@ -1,5 +1,3 @@
-use serde::{Serialize, Serializer};
-
 /// A list of strings that is somebody else's: a slice of them, or the bytes as the kernel keeps them.
 #[derive(Clone, Copy, Debug)]
 pub enum Strings<'a> {
@@ -24,15 +22,6 @@ impl<'a> Strings<'a> {
         match self {
             Self::Slice(strings) => strings.is_empty(),
             Self::Nul(bytes) => bytes.is_empty(),
-        }
-    }
-}
-
-impl Serialize for Strings<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Slice(strings) => serializer.collect_seq(*strings),
-            Self::Nul(bytes) => serializer.collect_seq(bytes.split_terminator('\0')),
         }
     }
 }

@@ -1,7 +1,5 @@
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-
 /// A moment: nanoseconds since 1970-01-01 UTC, good until the year 2554.
 ///
 /// Written as RFC 3339 in UTC with nine digits, `2026-11-22T09:35:00.000000001Z`, so that moments
@@ -27,7 +25,7 @@ impl Timestamp {
     }
 
     /// The written form, without a trip through `fmt`: there are several in every event.
-    fn rfc3339(self) -> [u8; LEN] {
+    pub(super) fn rfc3339(self) -> [u8; LEN] {
         let (seconds, nanos) = (self.0 / NANOS_PER_SECOND, self.0 % NANOS_PER_SECOND);
         let (days, second_of_day) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
         let (year, month, day) = civil(days);
@@ -73,13 +71,6 @@ fn digits(text: &mut [u8], mut value: u64) {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(str::from_utf8(&self.rfc3339()).map_err(|_| fmt::Error)?)
-    }
-}
-
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.rfc3339();
-        serializer.serialize_str(str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
     }
 }
 

@@ -23,8 +23,7 @@ const HEAD: &str = "\
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
+use super::json::{Json, Object};
 use super::{Strings, Timestamp};
 ";
 
@@ -38,7 +37,7 @@ fn view(schema: &Schema, n: usize, message: &Message, rust: &mut String) {
     rust.push('\n');
     doc(&comment, rust);
     let lifetime = if borrows(schema, n) { "<'a>" } else { "" };
-    rust.push_str("#[derive(Clone, Copy, Debug, Default, Serialize)]\n");
+    rust.push_str("#[derive(Clone, Copy, Debug, Default)]\n");
     _ = writeln!(rust, "pub struct {}{lifetime} {{", message.name);
     for field in &message.fields {
         let path = join(&path, &field.json);
@@ -46,15 +45,26 @@ fn view(schema: &Schema, n: usize, message: &Message, rust: &mut String) {
             true => doc(&format!("`{path}`."), rust),
             false => doc(&format!("`{path}`: {}", field.comment), rust),
         }
-        let rename = match field.json == field.name {
-            true => String::new(),
-            false => format!("rename = {:?}, ", field.json),
-        };
-        _ = writeln!(rust, "#[serde({rename}skip_serializing_if = \"Option::is_none\")]");
-        let keyword = if field.name == "type" { "r#" } else { "" };
-        _ = writeln!(rust, "pub {keyword}{}: Option<{}>,", field.name, rust_type(schema, field));
+        _ = writeln!(rust, "pub {}: Option<{}>,", identifier(field), rust_type(schema, field));
     }
     rust.push_str("}\n");
+    json(message, if borrows(schema, n) { "<'_>" } else { "" }, rust);
+}
+
+fn json(message: &Message, lifetime: &str, rust: &mut String) {
+    _ = writeln!(rust, "\nimpl Json for {}{lifetime} {{", message.name);
+    rust.push_str("fn write_json(&self, out: &mut Vec<u8>) {\n");
+    rust.push_str("let mut object = Object::new(out);\n");
+    for field in &message.fields {
+        let key = format!("\"{}\":", field.json);
+        _ = writeln!(rust, "object.field({key:?}, self.{}.as_ref());", identifier(field));
+    }
+    rust.push_str("object.end();\n}\n}\n");
+}
+
+fn identifier(field: &Field) -> String {
+    let keyword = if field.name == "type" { "r#" } else { "" };
+    format!("{keyword}{}", field.name)
 }
 
 fn doc(comment: &str, rust: &mut String) {
