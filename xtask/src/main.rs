@@ -3,9 +3,14 @@
 mod build;
 mod build_ebpf;
 mod debian;
+mod fuzz;
+mod kernels;
 mod run;
 mod shell;
+mod tally;
+mod test;
 mod toolchain;
+mod tools;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +33,10 @@ enum Task {
     Build,
     /// Build, then watch this host
     Run(run::Args),
+    /// Run every test there is, on this machine and on other kernels
+    Test(test::Args),
+    /// Boot other kernels in qemu and check the sensor in them
+    TestKernels(kernels::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,5 +46,7 @@ fn main() -> anyhow::Result<()> {
         Task::BuildEbpf => build_ebpf::run(&workspace).map(drop),
         Task::Build => build::run(&workspace).map(drop),
         Task::Run(args) => run::run(&workspace, &args),
+        Task::Test(args) => test::run(&workspace, &args),
+        Task::TestKernels(args) => kernels::run(&workspace, &args),
     }
 }

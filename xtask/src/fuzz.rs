@@ -1,0 +1,51 @@
+//! Runs every fuzz target of the sensor for a while; part of `test --nightly`.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{shell, tools};
+
+/// One passed or failed per target.
+pub(crate) fn run(workspace: &Workspace, minutes: u64) -> Result<Tally> {
+    if shell::ask(nightly("rustc").arg("--version")).is_none() {
+        eprintln!("skipped: fuzzing needs `rustup toolchain install nightly`");
+        return Ok(Tally { skipped: 1, ..Tally::default() });
+    }
+    let cargo_fuzz = tools::ensure(workspace, "cargo-fuzz", "0.13")?;
+    let cargo_fuzz = cargo_fuzz.to_string_lossy();
+    let folder = workspace.root.join("sensor/fuzz");
+    let targets = shell::read(nightly(&cargo_fuzz).arg("list").arg("--fuzz-dir").arg(&folder))?;
+
+    let mut tally = Tally::default();
+    for target in targets.split_whitespace() {
+        eprintln!("xtask: fuzzing {target} for {minutes} min");
+        let mut fuzz = nightly(&cargo_fuzz);
+        fuzz.current_dir(&workspace.root).args(["run", target, "--fuzz-dir"]).arg(&folder).args([
+            "--",
+            &format!("-max_total_time={}", minutes * 60),
+            "-print_final_stats=1",
+        ]);
+        match shell::run(&mut fuzz) {
+            Ok(()) => tally.passed += 1,
+            Err(error) => {
+                eprintln!("xtask: fuzzing {target}: {error}");
+                tally.failed += 1;
+            }
+        }
+    }
+    Ok(tally)
+}
+
+/// The sanitizers that fuzzing is built with are not in the stable compiler.
+fn nightly(program: &str) -> Command {
+    let mut command = Command::new("rustup");
+    // What the outer cargo set would lead back to the stable one.
+    for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"] {
+        command.env_remove(name);
+    }
+    command.args(["run", "nightly", program]);
+    command
+}

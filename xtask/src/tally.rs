@@ -1,0 +1,129 @@
+//! Counting tests, wherever they ran.
+
+use std::ops::AddAssign;
+use std::{fmt, mem};
+
+/// How many checks went which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed, skipped } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+/// Reads what the test harness prints, line by line.
+///
+/// The harness knows no way for a test to find out at run time that it cannot be run here. Ours
+/// then print a line that begins with `skipped:` and return; with `--show-output` it is seen.
+#[derive(Default)]
+pub(crate) struct HarnessOutput {
+    tally: Tally,
+    place: Place,
+    /// Skipped tests of the present binary, which its result line counts among the passed.
+    skipped_here: u64,
+}
+
+/// Which part of the output of one test binary we are in.
+#[derive(Default, PartialEq)]
+enum Place {
+    #[default]
+    Elsewhere,
+    /// Under `successes:`, before the output of a test that did not skip itself.
+    Successes,
+    /// In the output of a test that has skipped itself.
+    Skipped,
+}
+
+impl HarnessOutput {
+    /// Takes the next line.
+    pub(crate) fn line(&mut self, line: &str) {
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            let mut counted = result(counts);
+            let skipped = mem::take(&mut self.skipped_here).min(counted.passed);
+            counted.passed -= skipped;
+            counted.skipped += skipped;
+            self.tally += counted;
+            self.place = Place::Elsewhere;
+        } else if line == "successes:" {
+            self.place = Place::Successes;
+        } else if line == "failures:" {
+            self.place = Place::Elsewhere;
+        } else if self.place == Place::Skipped && line.starts_with("---- ") {
+            self.place = Place::Successes;
+        } else if self.place == Place::Successes && line.starts_with("skipped:") {
+            self.place = Place::Skipped;
+            self.skipped_here += 1;
+        }
+    }
+
+    /// What has been counted.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+}
+
+/// Takes `ok. 5 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; …` apart.
+fn result(line: &str) -> Tally {
+    let mut tally = Tally::default();
+    for part in line.split([';', '.']) {
+        let mut words = part.split_whitespace();
+        let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse), words.next()) else {
+            continue;
+        };
+        match what {
+            "passed" => tally.passed = count,
+            "failed" => tally.failed = count,
+            "ignored" => tally.skipped = count,
+            _ => {}
+        }
+    }
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HarnessOutput, Tally};
+
+    #[test]
+    fn counts_results_over_several_binaries_and_tests_that_skip_themselves() {
+        let text = "\
+running 3 tests
+test a ... ok
+test b ... ok
+
+successes:
+
+---- a stdout ----
+skipped: no rights
+skipped: said twice, counted once
+
+---- b stdout ----
+nothing
+
+successes:
+    a
+    b
+
+test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s
+";
+        let mut output = HarnessOutput::default();
+        text.lines().for_each(|line| output.line(line));
+        assert_eq!(output.tally(), Tally { passed: 5, failed: 2, skipped: 2 });
+    }
+}

@@ -1,0 +1,79 @@
+//! `test`: everything that can be tested on this machine, and one line that counts it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::tally::{HarnessOutput, Tally};
+use crate::workspace::Workspace;
+use crate::{build, fuzz, kernels};
+
+/// The binaries that play the processes of the tests.
+pub(crate) const TESTKIT_BINARIES: [&str; 3] = ["actor", "storm", "syscall_loop"];
+
+/// Arguments of `test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Also what takes long: ignored tests, and every fuzz target for a while
+    #[arg(long)]
+    nightly: bool,
+    /// How long each fuzz target runs
+    #[arg(long, default_value_t = 2, requires = "nightly", value_name = "N")]
+    fuzz_minutes: u64,
+}
+
+/// Runs all tests even if some fail, and ends with a line that counts them.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    build_all(workspace)?;
+    let mut total = cargo_test(workspace, args.nightly)?;
+    if args.nightly {
+        total += fuzz::run(workspace, args.fuzz_minutes)?;
+    }
+    total += kernels::test(workspace, &kernels::ALL)?;
+    println!("{total}");
+    if total.failed > 0 {
+        bail!("tests failed: see above");
+    }
+    Ok(())
+}
+
+/// Builds what black-box tests start: the sensor, and the programs that it is to see.
+pub(crate) fn build_all(workspace: &Workspace) -> Result<()> {
+    build::run(workspace)?;
+    build::release(workspace, "wanglou-testkit", &TESTKIT_BINARIES)
+}
+
+fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
+    let mut cargo = workspace.cargo();
+    cargo
+        .env("WANGLOU_SENSOR", workspace.release("wanglou-sensor"))
+        .env("WANGLOU_TESTKIT_BIN", workspace.target.join("release"))
+        .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
+    if ignored_too {
+        cargo.arg("--include-ignored");
+    }
+    let (mut tally, succeeded) = watched(&mut cargo)?;
+    // A test binary that is killed prints no result.
+    if !succeeded && tally.failed == 0 {
+        tally.failed = 1;
+    }
+    Ok(tally)
+}
+
+/// Passes the output on as it comes, counting results; tells whether the command succeeded.
+fn watched(cargo: &mut Command) -> Result<(Tally, bool)> {
+    let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
+    let mut output = HarnessOutput::default();
+    let stdout = child.stdout.take().context("cargo test has no output")?;
+    let mut lines = BufReader::new(stdout);
+    let mut line = Vec::new();
+    // A test may print anything: bytes, not strings.
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        print!("{text}");
+        output.line(text.trim_end());
+        line.clear();
+    }
+    Ok((output.tally(), child.wait()?.success()))
+}
