@@ -1,0 +1,177 @@
+//! cgroup ids: the inode number of a cgroup's directory is the id that the kernel's own helpers
+//! give, on either version of cgroups.
+//!
+//! A path is looked up anew each time: a container that is started again has the old path and a
+//! new id, and one `stat` is cheaper than being wrong about it.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+use super::stat::number;
+
+/// Which of the hierarchies that a process is in names its container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Controller of a v1 hierarchy, `None` for cgroup2.
+    pub controller: Option<&'static str>,
+    /// Where it is mounted.
+    pub mount_point: Vec<u8>,
+    /// Path of the mounted directory within the hierarchy.
+    pub root: Vec<u8>,
+}
+
+/// v1 controllers to go by, the best first: every runtime limits processes, most limit memory.
+const CONTROLLERS: [&str; 2] = ["pids", "memory"];
+
+/// Chooses from /proc/self/mountinfo: a v1 controller where there is one, since cgroup2 then has
+/// no controllers and often no groups either (`hybrid`), else cgroup2.
+pub fn hierarchy(mountinfo: &[u8]) -> Option<Hierarchy> {
+    let mounts = || mountinfo.split(|&byte| byte == b'\n').filter_map(mount);
+    let found = |controller: Option<&'static str>, mount: Mount<'_>| Hierarchy {
+        controller,
+        mount_point: unescape(mount.point),
+        root: unescape(mount.root),
+    };
+    for controller in CONTROLLERS {
+        let has = |options: &[u8]| {
+            options.split(|&byte| byte == b',').any(|o| o == controller.as_bytes())
+        };
+        if let Some(mount) = mounts().find(|mount| mount.kind == b"cgroup" && has(mount.options)) {
+            return Some(found(Some(controller), mount));
+        }
+    }
+    mounts().find(|mount| mount.kind == b"cgroup2").map(|mount| found(None, mount))
+}
+
+/// The path of the process's cgroup in that hierarchy, out of /proc/PID/cgroup.
+pub fn path<'a>(text: &'a [u8], controller: Option<&str>) -> Option<&'a [u8]> {
+    text.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.splitn(3, |&byte| byte == b':');
+        let id: u32 = number(fields.next()?)?;
+        let mut controllers = fields.next()?.split(|&byte| byte == b',');
+        let path = fields.next()?;
+        let ours = match controller {
+            Some(controller) => controllers.any(|name| name == controller.as_bytes()),
+            None => id == 0,
+        };
+        ours.then_some(path)
+    })
+}
+
+/// The chosen hierarchy, held open.
+pub struct Cgroups {
+    hierarchy: Hierarchy,
+    mount: OwnedFd,
+}
+
+impl Cgroups {
+    /// Opens the hierarchy of this host; `None` where no cgroups are mounted.
+    pub fn open(mountinfo: &[u8]) -> Option<Self> {
+        let hierarchy = hierarchy(mountinfo)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let point = OsStr::from_bytes(&hierarchy.mount_point);
+        let mount = rustix::fs::openat(CWD, point, flags, Mode::empty()).ok()?;
+        Some(Self { hierarchy, mount })
+    }
+
+    /// The id of the cgroup that /proc/PID/cgroup names; `None` if it has been removed since, or
+    /// lies outside what is mounted here.
+    pub fn id(&self, text: &[u8]) -> Option<u64> {
+        let path = path(text, self.hierarchy.controller)?;
+        let root = self.hierarchy.root.strip_suffix(b"/").unwrap_or(&self.hierarchy.root);
+        let below = path.strip_prefix(root)?;
+        let name = match below.strip_prefix(b"/") {
+            Some(b"") => &b"."[..],
+            Some(name) if !name.starts_with(b"..") => name,
+            _ => return None,
+        };
+        let stat = rustix::fs::statat(&self.mount, OsStr::from_bytes(name), AtFlags::empty());
+        Some(stat.ok()?.st_ino)
+    }
+}
+
+struct Mount<'a> {
+    root: &'a [u8],
+    point: &'a [u8],
+    kind: &'a [u8],
+    options: &'a [u8],
+}
+
+/// `id parent major:minor root point options [tag…] - type source superblock-options`
+fn mount(line: &[u8]) -> Option<Mount<'_>> {
+    let mut fields = line.split(|&byte| byte == b' ');
+    let root = fields.nth(3)?;
+    let point = fields.next()?;
+    fields.find(|&field| field == b"-")?;
+    let kind = fields.next()?;
+    let _source = fields.next()?;
+    Some(Mount { root, point, kind, options: fields.next()? })
+}
+
+/// Undoes the kernel's `\ooo` for spaces and the like.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| byte == b'\\');
+        let octal =
+            octal.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        plain.push(octal.unwrap_or(byte));
+        rest = if octal.is_some() { &after[3..] } else { after };
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HYBRID: &[u8] = b"24 1 0:5 / /proc rw - proc proc rw\n\
+        32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
+        35 31 0:32 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n\
+        39 31 0:36 / /sys/fs/cgroup/my\\040pids rw,relatime shared:8 master:2 - cgroup cgroup rw,pids\n\
+        41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn a_v1_controller_goes_before_cgroup2() {
+        let chosen = hierarchy(HYBRID).expect("a hierarchy");
+        assert_eq!(chosen.controller, Some("pids"));
+        assert_eq!(chosen.mount_point, b"/sys/fs/cgroup/my pids");
+    }
+
+    #[test]
+    fn cgroup2_alone_is_chosen() {
+        let text =
+            b"30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        let chosen = hierarchy(text).expect("a hierarchy");
+        assert_eq!((chosen.controller, &chosen.root[..]), (None, &b"/"[..]));
+    }
+
+    #[test]
+    fn paths_are_found_by_controller() {
+        let text = b"9:name=systemd:/a\n4:cpu,memory:/m:x\n8:pids:/\n0::/user.slice\n";
+        assert_eq!(path(text, Some("memory")), Some(&b"/m:x"[..]));
+        assert_eq!(path(text, Some("pids")), Some(&b"/"[..]));
+        assert_eq!(path(text, None), Some(&b"/user.slice"[..]));
+        assert_eq!(path(b"", None), None);
+    }
+
+    proptest! {
+        #[test]
+        fn survives_any_bytes(bytes: Vec<u8>) {
+            hierarchy(&bytes);
+            path(&bytes, Some("pids"));
+            path(&bytes, None);
+        }
+
+        #[test]
+        fn plain_names_stay(name in "[a-z /.]*") {
+            prop_assert_eq!(unescape(name.as_bytes()), name.as_bytes());
+        }
+    }
+}
