@@ -81,9 +81,13 @@ impl Json for Timestamp {
 impl Json for Strings<'_> {
     fn write_json(&self, out: &mut Vec<u8>) {
         out.push(b'[');
-        for string in self.iter() {
+        let mut item = |string: &str| {
             string.write_json(out);
             out.push(b',');
+        };
+        match self {
+            Self::Slice(strings) => strings.iter().for_each(|string| item(string)),
+            Self::Nul(bytes) => bytes.split_terminator('\0').for_each(item),
         }
         close(out, b']');
     }
@@ -108,21 +112,39 @@ impl Json for BTreeMap<String, u64> {
     }
 }
 
-/// Looks for what must be escaped in pieces that a vector register holds: there is hardly ever any.
+/// There is hardly ever anything to escape: to know that soon is what counts.
+#[inline]
 fn escape(text: &[u8], out: &mut Vec<u8>) {
-    for piece in text.chunks(16) {
-        if piece.iter().fold(false, |any, &byte| any | must_escape(byte)) {
-            piece.iter().for_each(|&byte| escape_byte(byte, out));
-        } else {
-            out.extend_from_slice(piece);
-        }
+    if is_plain(text) {
+        out.extend_from_slice(text);
+    } else {
+        text.iter().for_each(|&byte| escape_byte(byte, out));
     }
 }
 
-fn must_escape(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+/// Eight bytes at a time; the last eight overlap those before them.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    match text.last_chunk() {
+        Some(last) => text.as_chunks().0.iter().all(is_plain_word) && is_plain_word(last),
+        None => text.iter().all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\'),
+    }
 }
 
+#[inline]
+fn is_plain_word(bytes: &[u8; 8]) -> bool {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let word = u64::from_ne_bytes(*bytes);
+    // Sets the top bit of every byte that is less than `limit`, and perhaps of one above such a byte.
+    let less = |word: u64, limit: u8| word.wrapping_sub(each(limit)) & !word & each(0x80);
+    let quote = less(word ^ each(b'"'), 1);
+    let backslash = less(word ^ each(b'\\'), 1);
+    less(word, 0x20) | quote | backslash == 0
+}
+
+#[cold]
 fn escape_byte(byte: u8, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {

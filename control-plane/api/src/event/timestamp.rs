@@ -37,7 +37,10 @@ impl Timestamp {
         digits(&mut text[11..13], second_of_day / 3600);
         digits(&mut text[14..16], second_of_day / 60 % 60);
         digits(&mut text[17..19], second_of_day % 60);
-        digits(&mut text[20..29], nanos);
+        // Three short chains of divisions side by side, not a long one.
+        digits(&mut text[20..23], nanos / 1_000_000);
+        digits(&mut text[23..26], nanos / 1_000 % 1_000);
+        digits(&mut text[26..29], nanos % 1_000);
         text
     }
 }

@@ -1,1 +1,153 @@
+//! One event with everything in it: its JSON is checked in, and has what the proto file has.
 
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+use wanglou_api::event::*;
+
+use crate::schema::{Kind, Schema};
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/event.json");
+
+#[test]
+fn a_full_event_is_written_as_checked_in() {
+    let now = format!("{:#}\n", full_event());
+    if std::env::var_os("WANGLOU_UPDATE").is_some() {
+        fs::write(GOLDEN, &now).expect("the source tree can be written");
+    }
+    let was = fs::read_to_string(GOLDEN).expect("tests/golden/event.json is checked in");
+    assert_eq!(was, now, "run `WANGLOU_UPDATE=1 cargo test -p wanglou-api` and commit");
+}
+
+#[test]
+fn every_field_of_the_proto_file_is_in_it_and_no_other() {
+    compare(&Schema::load(), 0, &full_event(), "");
+}
+
+fn compare(schema: &Schema, message: usize, value: &Value, path: &str) {
+    let object = value.as_object().unwrap_or_else(|| panic!("{path}: not an object"));
+    let fields = &schema.messages[message].fields;
+    for field in fields {
+        let path = format!("{path}.{}", field.json);
+        let value = object.get(&field.json).unwrap_or_else(|| panic!("{path}: missing"));
+        match field.kind {
+            Kind::Message(inner) => compare(schema, inner, value, &path),
+            Kind::Scalar("bool") => assert!(value.is_boolean(), "{path}"),
+            Kind::Scalar(_) => assert!(value.is_number(), "{path}"),
+            Kind::Str | Kind::Timestamp => assert!(value.is_string(), "{path}"),
+            Kind::Strings => assert!(value.is_array(), "{path}"),
+            Kind::Counts | Kind::CountsByName => assert!(value.is_object(), "{path}"),
+        }
+    }
+    assert_eq!(object.len(), fields.len(), "{path}: more than the proto file has");
+}
+
+fn full_event() -> Value {
+    let counts = BTreeMap::from([("exec".to_owned(), 2), ("fork".to_owned(), 3)]);
+    let causes = BTreeMap::from([
+        ("queue_full".to_owned(), BTreeMap::from([("end".to_owned(), 1)])),
+        ("ring_full".to_owned(), counts.clone()),
+    ]);
+    let event = Event {
+        timestamp: at(5),
+        event: Some(meta()),
+        host: Some(Host {
+            id: Some("4c4c4544004a4d10805ac7c04f445332"),
+            name: Some("build-17"),
+            boot: Some(Boot { id: Some("1d0f6a52-3c1e-4a53-9c4f-0d9d3f8b6f10") }),
+        }),
+        process: Some(process()),
+        user: Some(User {
+            id: Some("1000"),
+            effective: Some(EffectiveUser { id: Some("0") }),
+            changes: Some(UserChanges {
+                id: Some("0"),
+                effective: Some(EffectiveUser { id: Some("0") }),
+            }),
+        }),
+        group: Some(Group {
+            id: Some("1000"),
+            effective: Some(EffectiveGroup { id: Some("50") }),
+            changes: Some(GroupChanges {
+                id: Some("50"),
+                effective: Some(EffectiveGroup { id: Some("50") }),
+            }),
+        }),
+        wanglou: Some(Wanglou {
+            run: Some(Run { id: Some("8123456789012") }),
+            cgroup: Some(Cgroup { id: Some(4711) }),
+            namespaces: Some(Namespaces {
+                pid: Some(4_026_531_836),
+                mnt: Some(4_026_531_841),
+                net: Some(4_026_531_840),
+            }),
+            executable: Some(ExecutableMarks { deleted: Some(true), memfd: Some(true) }),
+            script: Some("./configure"),
+            ancestors: Some(Strings::Slice(&["Qm0Zk3W1pXyu_t5R", "AbC-dEf_0123456z"])),
+            incomplete: Some(true),
+            recovered: Some(true),
+            ledger: Some(Ledger {
+                produced: Some(&counts),
+                delivered: Some(&counts),
+                dropped: Some(&causes),
+                in_flight: Some(1),
+            }),
+            gap: Some(Gap { lost: Some(&causes), recovered: Some(&counts), unrecovered: Some(1) }),
+        }),
+    };
+    let mut line = Vec::new();
+    event.write_json(&mut line);
+    serde_json::from_slice(&line).expect("JSON")
+}
+
+fn meta() -> EventMeta<'static> {
+    EventMeta {
+        kind: Some("event"),
+        category: Some(Strings::Slice(&["process"])),
+        r#type: Some(Strings::Slice(&["start"])),
+        action: Some("exec"),
+        sequence: Some(u64::MAX),
+        provider: Some("ebpf"),
+        start: at(1),
+        end: at(2),
+        original_bytes: Some(Strings::Slice(&["process.args"])),
+    }
+}
+
+fn process() -> Process<'static> {
+    Process {
+        pid: Some(4_194_303),
+        entity_id: Some("pXy0Zk3QmW1u_t5R"),
+        name: Some("dash"),
+        executable: Some("/usr/bin/dash"),
+        start: at(3),
+        end: at(4),
+        args: Some(Strings::Nul("/bin/sh\0\0two\nlines\0\"quoted\" \\x1b\0")),
+        args_count: Some(4),
+        args_truncated: Some(true),
+        args_bytes: Some(131_072),
+        args_omitted: Some(ArgsOmitted { index: Some(2), bytes: Some(98_304) }),
+        command_line: Some("/bin/sh '' two lines"),
+        working_directory: Some("/root"),
+        interactive: Some(true),
+        exit_code: Some(-1),
+        signal: Some("SIGKILL"),
+        cpu_ns: Some(1_234_567),
+        max_rss_bytes: Some(8 << 20),
+        vpid: Some(7),
+        parent: Some(ParentProcess {
+            pid: Some(812),
+            entity_id: Some("Qm0Zk3W1pXyu_t5R"),
+            name: Some("make"),
+            executable: Some("/usr/bin/make"),
+        }),
+        real_parent: Some(ProcessRef { pid: Some(1) }),
+        session_leader: Some(ProcessRef { pid: Some(800) }),
+        tty: Some(Tty { char_device: Some(CharDevice { major: Some(136), minor: Some(2) }) }),
+    }
+}
+
+fn at(nanos: u64) -> Option<Timestamp> {
+    Some(Timestamp::from_unix_nanos(1_795_340_100_000_000_000 + nanos))
+}
