@@ -33,6 +33,24 @@ pub fn entity(event: &Value) -> Option<&str> {
     text(event, "process.entity_id")
 }
 
+/// The UTC time at a dotted path, in ns since 1970; RFC 3339 as the sensor writes it.
+pub fn time_ns(event: &Value, path: &str) -> Option<u64> {
+    let text = text(event, path)?.strip_suffix('Z')?;
+    let (date, time) = text.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let numbers = |text: &str, by: char| -> Option<[u64; 3]> {
+        let numbers: Result<Vec<u64>, _> = text.split(by).map(str::parse).collect();
+        numbers.ok()?.try_into().ok()
+    };
+    let ([year, month, day], [hour, minute, second]) = (numbers(date, '-')?, numbers(time, ':')?);
+    // Years that begin in March put the leap day at their end.
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
+    const DAYS_TO_1970: u64 = 719_469;
+    let seconds = (((days - DAYS_TO_1970) * 24 + hour) * 60 + minute) * 60 + second;
+    Some(seconds * 1_000_000_000 + format!("{fraction:0<9.9}").parse::<u64>().ok()?)
+}
+
 /// Whether the event was rebuilt after a loss rather than seen.
 pub fn recovered(event: &Value) -> bool {
     field(event, "wanglou.recovered") == Some(&Value::Bool(true))
@@ -118,6 +136,36 @@ impl<'e> Life<'e> {
         wanted.resize(1 + execs, "exec");
         wanted.push("end");
         ensure!(self.actions() == wanted, "expected {wanted:?}, saw {:?}", self.actions());
+        self.in_order()
+    }
+
+    /// No event of it is earlier than the one before, and all agree on when it started.
+    fn in_order(&self) -> Result<()> {
+        let times: Vec<_> = self.events.iter().map(|e| time_ns(e, "@timestamp")).collect();
+        ensure!(!times.contains(&None), "an event without @timestamp: {times:?}");
+        ensure!(times.is_sorted(), "the times of {:?} are {times:?}", self.actions());
+        let starts = || self.events.iter().map(|event| text(event, "process.start"));
+        ensure!(
+            starts().all(|start| start == text(self.events[0], "process.start")),
+            "starts: {:?}",
+            starts().collect::<Vec<_>>()
+        );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::time_ns;
+
+    #[test]
+    fn times_are_read() {
+        let read = |text: &str| time_ns(&json!({"t": text}), "t");
+        assert_eq!(read("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(read("2024-02-29T12:34:56.000000789Z"), Some(1_709_210_096_000_000_789));
+        assert_eq!(read("2026-12-31T23:59:59.5Z"), Some(1_798_761_599_500_000_000));
+        assert_eq!(read("2026-12-31 23:59:59Z"), None);
     }
 }

@@ -1,1 +1,87 @@
-//! x
+//! Cases: something is done, then something is expected of the events that tell of it.
+//!
+//! A case is one function: it acts on the stage and gives back what it expects of the stream. All act
+//! under one run of the sensor; when that has drained, the expectations are checked.
+
+mod argv;
+mod birth;
+mod exit;
+mod expect;
+mod place;
+mod program;
+mod stage;
+
+use std::panic::{self, AssertUnwindSafe};
+
+use anyhow::Result;
+
+pub use stage::{Skip, Stage};
+
+use crate::{Stream, Watch};
+
+/// Something done and what must be told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Unique.
+    pub name: &'static str,
+    /// Whether only the probes can know.
+    pub needs_probes: bool,
+    act: fn(&Stage) -> Result<Expect>,
+}
+
+/// What a case expects; it is given all events of the run.
+pub type Expect = Box<dyn FnOnce(&Stream) -> Result<()>>;
+
+/// What became of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As expected.
+    Passed,
+    /// Not so.
+    Failed(String),
+    /// Could not be tried here.
+    Skipped(String),
+}
+
+impl Case {
+    const fn any(name: &'static str, act: fn(&Stage) -> Result<Expect>) -> Self {
+        Self { name, needs_probes: false, act }
+    }
+
+    const fn probes(name: &'static str, act: fn(&Stage) -> Result<Expect>) -> Self {
+        Self { name, needs_probes: true, act }
+    }
+}
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = Case> {
+    let files = [argv::CASES, program::CASES, birth::CASES, exit::CASES, place::CASES];
+    files.into_iter().flatten().copied()
+}
+
+/// Plays all cases under one run of the sensor with this backend, `ebpf` or `cn_proc`.
+pub fn run(backend: &str) -> Result<Vec<(&'static str, Verdict)>> {
+    let stage = Stage::new(backend)?;
+    let watch = Watch::builder().backend(backend).start()?;
+    let acted: Vec<_> = all().map(|case| (case.name, stage.play(case))).collect();
+    let stream = watch.stop()?.stream()?;
+    let verdict = |(name, acted): (_, Result<Expect>)| (name, judge(acted, &stream));
+    Ok(acted.into_iter().map(verdict).collect())
+}
+
+fn judge(acted: Result<Expect>, stream: &Stream) -> Verdict {
+    let expect = match acted {
+        Ok(expect) => expect,
+        Err(error) => {
+            return match error.downcast::<Skip>() {
+                Ok(skip) => Verdict::Skipped(skip.to_string()),
+                Err(error) => Verdict::Failed(format!("could not act: {error:#}")),
+            };
+        }
+    };
+    match panic::catch_unwind(AssertUnwindSafe(|| expect(stream))) {
+        Ok(Ok(())) => Verdict::Passed,
+        Ok(Err(error)) => Verdict::Failed(format!("{error:#}")),
+        Err(_) => Verdict::Failed("the expectation panicked".into()),
+    }
+}

@@ -12,8 +12,8 @@ pub use clone::{clone_parent, fork, fork_as, vfork_exec};
 pub use exec::{Argv, exec, exec_fd, exec_without_args, posix_spawn};
 pub use place::{memfd, mount_bind, mount_private, mount_tmpfs, unshare};
 pub use process::{
-    Waited, effective_uid, exit_group, exit_thread, getppid_raw, kill, no_core_file, set_gid,
-    set_uid, signal_default, subreaper, wait_any, wait_for,
+    Waited, effective_uid, exit_group, exit_thread, getppid_raw, kill, lead_session_on_stdin,
+    no_core_file, set_gid, set_uid, signal_default, subreaper, wait_any, wait_for,
 };
 pub use terminal::open_pty;
 

@@ -110,3 +110,11 @@ pub fn no_core_file() -> io::Result<()> {
     let returned = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
     checked_long(returned.into()).map(drop)
 }
+
+/// Begins a session and makes the terminal on stdin its own.
+pub fn lead_session_on_stdin() -> io::Result<()> {
+    // SAFETY: takes nothing.
+    checked(unsafe { libc::setsid() })?;
+    // SAFETY: this request takes a number.
+    checked(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) }).map(drop)
+}
