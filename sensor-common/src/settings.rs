@@ -22,4 +22,6 @@ pub struct Settings {
     pub exit_tells_group_dead: u32,
     /// Index of the v1 controller whose hierarchy names containers, [`crate::ABSENT`] on cgroup2.
     pub cgroup_subsys: u32,
+    /// Index of the scratch slot that belongs to the iterator.
+    pub iterator_slot: u32,
 }

@@ -1,0 +1,43 @@
+//! Every map. Sizes that depend on the host are set by the loader.
+
+use aya_ebpf::Global;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
+use wanglou_sensor_common::counters::Counters;
+use wanglou_sensor_common::{Offsets, Settings};
+
+use crate::scratch::Slot;
+
+/// Userspace reads counters as memory, without a system call and without a right.
+const BPF_F_MMAPABLE: u32 = 1 << 10;
+
+/// All events, in the order of their reservation. The loader sets the size.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// [`Counters`] at `cpu * programs + program`. The loader sets the number.
+#[map]
+pub static COUNTERS: Array<Counters> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Where records are put together: [`crate::scratch::LEVELS`] slots for each CPU, one after them
+/// for the iterator. An array, as the kernel refuses per-CPU values over 32 KiB. The loader sets
+/// the number.
+#[map]
+pub static SCRATCH: Array<Slot> = Array::with_max_entries(1, 0);
+
+/// How many of a CPU's slots are taken.
+#[map]
+pub static NESTING: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+
+/// Offsets of kernel structures, from the running kernel's BTF.
+#[unsafe(no_mangle)]
+pub static OFFSETS: Global<Offsets> = Global::new(Offsets::UNKNOWN);
+
+/// What the loader decided.
+#[unsafe(no_mangle)]
+pub static SETTINGS: Global<Settings> = Global::new(Settings {
+    wake_bytes: 0,
+    exit_tells_group_dead: 0,
+    cgroup_subsys: wanglou_sensor_common::ABSENT,
+    iterator_slot: 0,
+});

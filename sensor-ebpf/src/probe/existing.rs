@@ -1,0 +1,50 @@
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_seq_write;
+use wanglou_sensor_common::Kind;
+
+use super::image;
+use crate::emit;
+use crate::kernel::Task;
+use crate::maps::{SCRATCH, SETTINGS};
+use crate::scratch::{FIXED, VARIABLE};
+
+/// `struct bpf_iter_meta`, include/linux/bpf.h.
+#[repr(C)]
+struct Meta {
+    seq: *mut c_void,
+}
+
+/// `struct bpf_iter__task`, kernel/bpf/task_iter.c.
+#[repr(C)]
+struct Context {
+    meta: *const Meta,
+    task: *const c_void,
+}
+
+/// Writes a record for every process; the arguments stay to be read from /proc.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+extern "C" fn existing(ctx: *const Context) -> i32 {
+    // SAFETY: the kernel hands a context of this type.
+    let task = unsafe { (&raw const (*ctx).task).read_volatile() };
+    if task.is_null() {
+        return 0;
+    }
+    let task = Task(task);
+    if task.pid() != task.tgid() {
+        return 0;
+    }
+    // One slot is ours alone: this program can be preempted, and only the sensor runs it.
+    let Some(slot) = SCRATCH.get_ptr_mut(SETTINGS.load().iterator_slot) else { return 0 };
+    let offset = image::write(slot, task);
+    let len = FIXED as u32 + (offset as u32).min(VARIABLE as u32);
+    // SAFETY: a live slot.
+    unsafe { (*slot).header = emit::header(Kind::Existing, len, 0, 0, task) };
+    // SAFETY: the context is live, and so is what it points to.
+    let seq = unsafe { (*(*ctx).meta).seq };
+    // SAFETY: `len` bytes from the header on are inside the slot. A full buffer makes the kernel
+    // run us again for the same task.
+    unsafe { bpf_seq_write(seq.cast(), (&raw const (*slot).header).cast(), len) };
+    0
+}
