@@ -21,10 +21,9 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// The newest image of this series: the one fetched before, else from the mirror.
 pub(super) fn fetch(workspace: &Workspace, kernel: Kernel) -> Result<PathBuf> {
     let folder = workspace.target.join("kernels").join(kernel.name());
-    if let Some(image) = cached(&folder) {
+    if let Some(image) = image_in(&folder.join("boot")) {
         return Ok(image);
     }
-    fs::create_dir_all(&folder)?;
     let apt = Apt::new(&folder.join("apt"), kernel.release())?;
     let package = apt.newest_image(kernel)?;
     eprintln!("xtask: downloading {package}");
@@ -46,7 +45,7 @@ impl Kernel {
     }
 }
 
-fn cached(folder: &Path) -> Option<PathBuf> {
+fn image_in(folder: &Path) -> Option<PathBuf> {
     folder.read_dir().ok()?.flatten().map(|entry| entry.path()).find(|path| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
     })
@@ -94,7 +93,9 @@ impl Apt {
     /// `name=version` of the newest cloud image: signed packages and unsigned ones are the same
     /// kernel, only the former come for every release.
     fn newest_image(&self, kernel: Kernel) -> Result<String> {
-        let pattern = format!(r"^linux-image-{}[.0-9+-].*-cloud-amd64$", kernel.name());
+        // A further number must follow: 6.1 is not 6.12, and without one it is a meta-package.
+        let series = kernel.name().replace('.', r"\.");
+        let pattern = format!(r"^linux-image-{series}\.[0-9].*-cloud-amd64$");
         let found =
             shell::read(self.command("apt-cache").args(["search", "--names-only", &pattern]))?;
         let names: Vec<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
@@ -150,13 +151,12 @@ fn unpack(deb: &Path, folder: &Path) -> Result<PathBuf> {
     let contents = Command::new("dpkg-deb")
         .arg("--fsys-tarfile")
         .arg(deb)
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start dpkg-deb")?
-        .wait_with_output()?;
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start dpkg-deb")?;
     let mut tar = Command::new("tar")
-        .args(["-x", "--strip-components=2", "--wildcards", "./boot/vmlinuz-*", "-C"])
-        .arg(folder)
+        .current_dir(folder)
+        .args(["-x", "--wildcards", "./boot/vmlinuz-*"])
         .stdin(Stdio::piped())
         .spawn()
         .context("cannot start tar")?;
@@ -164,5 +164,5 @@ fn unpack(deb: &Path, folder: &Path) -> Result<PathBuf> {
     if !tar.wait()?.success() {
         bail!("cannot unpack {}", deb.display());
     }
-    cached(folder).with_context(|| format!("{} holds no vmlinuz", deb.display()))
+    image_in(&folder.join("boot")).with_context(|| format!("{} holds no image", deb.display()))
 }

@@ -1,0 +1,26 @@
+//! The checks, from "does it start" to "is every field right".
+
+mod budget;
+mod doctor;
+mod fields;
+mod known;
+mod ready;
+mod storm;
+
+use rustix::system::uname;
+use serde_json::json;
+
+use crate::report::{self, check};
+
+/// Runs all of them, each failing for itself.
+pub(crate) fn run() {
+    report::line(&json!({"release": uname().release().to_string_lossy()}));
+    let doctor = doctor::run();
+    budget::run(&doctor);
+    for backend in ["ebpf", "cn_proc"] {
+        check(&format!("{backend}: ready"), || ready::run(backend));
+        known::run(backend);
+        check(&format!("{backend}: storm of {}", storm::TOTAL), || storm::run(backend));
+    }
+    report::line(&json!({"end": true}));
+}
