@@ -4,7 +4,8 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     os::unix::process::ExitStatusExt,
-    process::{Child, Command, ExitStatus, Stdio},
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -13,7 +14,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{bins, capture::Capture, memory::Sampler, proc, scratch::Scratch, sys};
+use crate::{
+    bins,
+    capture::Capture,
+    memory::{Memory, Sampler},
+    proc,
+    scratch::Scratch,
+    sys,
+};
 
 /// Long enough for a guest without hardware help that boots and loads at the same time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +32,7 @@ const POLL: Duration = Duration::from_millis(5);
 pub struct Watch {
     child: Child,
     started: Instant,
-    output: std::path::PathBuf,
+    output: PathBuf,
     stderr: Arc<Stderr>,
     reader: Option<JoinHandle<()>>,
     sampler: Option<Sampler>,
@@ -32,20 +40,34 @@ pub struct Watch {
 }
 
 /// How the sensor is to be started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Builder {
+    output: &'static str,
     args: Vec<String>,
 }
 
 impl Watch {
-    /// As JSON, whatever else is set.
+    /// With JSON for output and everything else as it comes.
     pub fn builder() -> Builder {
-        Builder { args: ["watch", "--output", "json"].map(str::to_owned).to_vec() }
+        Builder { output: "json", args: Vec::new() }
     }
 
     /// The sensor's pid.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its standard output, where that was to be a pipe, once.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Waits for its word.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        if !self.stderr.wait_for("ready", PATIENCE) {
+            bail!("the sensor is not ready: {:?}", self.stderr.lines());
+        }
+        Ok(())
     }
 
     /// Since it was started.
@@ -84,7 +106,7 @@ impl Watch {
     }
 
     /// Its resident memory so far.
-    pub fn memory(&self) -> crate::memory::Memory {
+    pub fn memory(&self) -> Memory {
         self.sampler.as_ref().map(Sampler::so_far).unwrap_or_default()
     }
 
@@ -94,16 +116,21 @@ impl Watch {
     }
 
     /// As `stop`, by a signal of choice.
-    pub fn stop_by(mut self, signal: i32) -> Result<Capture> {
-        let memory = self.memory();
+    pub fn stop_by(self, signal: i32) -> Result<Capture> {
         sys::kill(self.pid(), signal)?;
+        self.ended()
+    }
+
+    /// Waits for its end, for which it must have a reason.
+    pub fn ended(mut self) -> Result<Capture> {
+        let memory = self.memory();
         let deadline = Instant::now() + PATIENCE;
         let ended = loop {
             if let Some(ended) = sys::wait_for(self.pid())? {
                 break ended;
             }
             if Instant::now() > deadline {
-                bail!("the sensor still runs {PATIENCE:?} after signal {signal}");
+                bail!("the sensor still runs after {PATIENCE:?}");
             }
             thread::sleep(POLL);
         };
@@ -150,15 +177,34 @@ impl Builder {
         self
     }
 
-    /// Starts the sensor and waits until it says that it is ready.
+    /// `--output`.
+    pub fn output(mut self, output: &'static str) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Starts the sensor, with its output kept, and waits until it says that it is ready.
     pub fn start(self) -> Result<Watch> {
-        let sensor = bins::sensor()?;
         let scratch = Scratch::new("watch")?;
+        let stdout = File::create(scratch.join("stdout"))?;
+        let watch = self.start_in(scratch, stdout.into())?;
+        watch.wait_until_ready()?;
+        Ok(watch)
+    }
+
+    /// Starts the sensor with its output going elsewhere, and does not wait.
+    pub fn start_into(self, stdout: Stdio) -> Result<Watch> {
+        self.start_in(Scratch::new("watch")?, stdout)
+    }
+
+    fn start_in(self, scratch: Scratch, stdout: Stdio) -> Result<Watch> {
+        let sensor = bins::sensor()?;
         let output = scratch.join("stdout");
         let mut child = Command::new(&sensor)
+            .args(["watch", "--output", self.output])
             .args(&self.args)
             .stdin(Stdio::null())
-            .stdout(File::create(&output)?)
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot run {}", sensor.display()))?;
@@ -171,11 +217,7 @@ impl Builder {
             move || stderr.read(BufReader::new(pipe))
         }));
         let scratch = Some(scratch);
-        let watch = Watch { child, started, output, stderr, reader, sampler, scratch };
-        if !watch.stderr.wait_for("ready", PATIENCE) {
-            bail!("`watch {}` is not ready: {:?}", self.args.join(" "), watch.stderr.lines());
-        }
-        Ok(watch)
+        Ok(Watch { child, started, output, stderr, reader, sampler, scratch })
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Case {
 /// What a case expects; it is given all events of the run.
 pub type Expect = Box<dyn FnOnce(&Stream) -> Result<()>>;
 
+/// What became of each case, by name.
+pub type Verdicts = Vec<(&'static str, Verdict)>;
+
 /// What became of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -60,7 +63,7 @@ pub fn all() -> impl Iterator<Item = Case> {
 }
 
 /// Plays all cases under one run of the sensor with this backend, `ebpf` or `cn_proc`.
-pub fn run(backend: &str) -> Result<Vec<(&'static str, Verdict)>> {
+pub fn run(backend: &str) -> Result<Verdicts> {
     let stage = Stage::new(backend)?;
     let watch = Watch::builder().backend(backend).start()?;
     let acted: Vec<_> = all().map(|case| (case.name, stage.play(case))).collect();
@@ -83,5 +86,54 @@ fn judge(acted: Result<Expect>, stream: &Stream) -> Verdict {
         Ok(Ok(())) => Verdict::Passed,
         Ok(Err(error)) => Verdict::Failed(format!("{error:#}")),
         Err(_) => Verdict::Failed("the expectation panicked".into()),
+    }
+}
+
+/// A test for each case, under a backend: `wanglou_testkit::case_tests!("ebpf");`.
+#[macro_export]
+macro_rules! case_tests {
+    ($backend:literal) => {
+        $crate::case_tests! { $backend:
+            plain empty_strings newlines quotes_and_escapes not_utf8 long_argument long_in_many
+            many_arguments just_whole other_argv0 no_argv
+            script script_of_script memfd deleted exec_from_thread five_execs failed_exec
+            fork_only vfork posix_spawn orphan clone_parent same_pid small_pid_max
+            exit_0 exit_3 exit_255 killed segfault terminated unwaited leader_leaves threads_leave
+            threads_exit
+            held credentials mounts chroot pid_namespace terminal
+        }
+    };
+    ($backend:literal: $($name:ident)*) => {
+        // All under one run, whichever of the tests comes first.
+        static VERDICTS: std::sync::LazyLock<Result<$crate::cases::Verdicts, String>> =
+            std::sync::LazyLock::new(|| {
+                let _turn = $crate::lock::alone().map_err(|error| error.to_string())?;
+                $crate::cases::run($backend).map_err(|error| format!("{error:#}"))
+            });
+
+        $(#[test]
+        fn $name() {
+            if $crate::root_or_skip() {
+                $crate::cases::assert_passed(&VERDICTS, stringify!($name));
+            }
+        })*
+
+        #[test]
+        fn every_case_has_its_test() {
+            let tests = [$(stringify!($name)),*];
+            let cases: Vec<_> = $crate::cases::all().map(|case| case.name).collect();
+            assert_eq!(cases, tests);
+        }
+    };
+}
+
+/// For `case_tests`: panics unless the case passed or says why it could not be tried.
+pub fn assert_passed(verdicts: &Result<Verdicts, String>, name: &str) {
+    let verdicts = verdicts.as_ref().unwrap_or_else(|error| panic!("the run failed: {error}"));
+    match verdicts.iter().find(|(case, _)| *case == name) {
+        Some((_, Verdict::Passed)) => {}
+        Some((_, Verdict::Skipped(reason))) => eprintln!("skipped: {reason}"),
+        Some((_, Verdict::Failed(reason))) => panic!("{reason}"),
+        None => panic!("no such case"),
     }
 }

@@ -111,7 +111,10 @@ fn chroot(stage: &Stage) -> Result<Expect> {
     let root = stage.path("root");
     fs::create_dir_all(root.join("bin"))?;
     fs::copy(stage.actor(), root.join("bin/inside"))?;
-    let pid = stage.run(stage.role("chroot").arg(&root).args(["/bin/inside", "inside", "noop"]))?;
+    let mut command = stage.role("chroot");
+    let mut child = command.arg(&root).args(["/bin/inside", "inside", "noop"]).spawn()?;
+    ensure!(child.wait()?.success(), "the actor does not run in an empty root: is it static?");
+    let pid = child.id();
     Ok(Box::new(move |stream| {
         let life = stream.life(pid)?;
         life.ran(2)?;

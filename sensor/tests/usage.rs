@@ -1,0 +1,130 @@
+//! Wrong usage and missing rights: one clear line, the right exit code, nothing left behind.
+
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    process::{Command, Output},
+};
+
+use anyhow::{Context, Result, ensure};
+use wanglou_testkit::{bins, root_or_skip, scratch::Scratch, sys};
+
+/// Has no rights anywhere.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn an_unknown_flag() -> Result<()> {
+    wrong_usage(&["watch", "--no-such-flag"])
+}
+
+#[test]
+fn an_unknown_command() -> Result<()> {
+    wrong_usage(&["look"])
+}
+
+#[test]
+fn an_unknown_backend() -> Result<()> {
+    wrong_usage(&["watch", "--backend", "crystal-ball"])
+}
+
+#[test]
+fn an_unknown_output() -> Result<()> {
+    wrong_usage(&["watch", "--output", "xml"])
+}
+
+#[test]
+fn unknown_events() -> Result<()> {
+    wrong_usage(&["watch", "--events", "weather"])
+}
+
+#[test]
+fn a_ring_of_nothing() -> Result<()> {
+    wrong_usage(&["watch", "--ring-bytes", "0"])
+}
+
+#[test]
+fn a_ring_that_is_no_power_of_two() -> Result<()> {
+    wrong_usage(&["watch", "--ring-bytes", "5000"])
+}
+
+#[test]
+fn a_ring_below_a_page() -> Result<()> {
+    wrong_usage(&["watch", "--ring-bytes", "1024"])
+}
+
+#[test]
+fn a_ring_larger_than_any_memory() -> Result<()> {
+    wrong_usage(&["watch", "--ring-bytes", "9223372036854775808"])
+}
+
+#[test]
+fn a_ring_that_is_no_number() -> Result<()> {
+    wrong_usage(&["watch", "--ring-bytes", "plenty"])
+}
+
+#[test]
+fn help_is_no_error() -> Result<()> {
+    let output = Command::new(bins::sensor()?).args(["watch", "--help"]).output()?;
+    ensure!(output.status.success(), "--help ends with {}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.contains("--backend") && text.contains("--ring-bytes"), "help says: {text}");
+    Ok(())
+}
+
+#[test]
+fn probes_without_rights() -> Result<()> {
+    without_rights("ebpf")
+}
+
+#[test]
+fn cn_proc_without_rights() -> Result<()> {
+    without_rights("cn_proc")
+}
+
+#[test]
+fn anything_without_rights() -> Result<()> {
+    without_rights("auto")
+}
+
+fn wrong_usage(args: &[&str]) -> Result<()> {
+    let output = Command::new(bins::sensor()?).args(args).output()?;
+    ensure!(output.status.code() == Some(2), "{args:?} ends with {}", output.status);
+    says_one_line(&output)
+}
+
+/// As somebody without a single capability.
+fn without_rights(backend: &str) -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    // Where the binary was built, nobody may be allowed to look.
+    let scratch = Scratch::new("usage")?;
+    let sensor = scratch.join("wanglou-sensor");
+    fs::copy(bins::sensor()?, &sensor)?;
+    let mut command = Command::new(&sensor);
+    command.args(["watch", "--backend", backend]).uid(NOBODY).gid(NOBODY);
+    let output = command.output()?;
+    ensure!(output.status.code() == Some(1), "it ends with {}", output.status);
+    let stderr = String::from_utf8(output.stderr.clone())?;
+    ensure!(!stderr.contains("ready"), "ready without rights: {stderr}");
+    let error = stderr.lines().last().context("nothing on stderr")?;
+    let hint = ["root", "CAP_", "rights", "privilege", "permi"];
+    ensure!(hint.iter().any(|hint| error.contains(hint)), "not what to do: {error}");
+    let left = sys::programs_created_by(NOBODY)?;
+    ensure!(left == 0, "{left} programs left attached");
+    // With `auto` one line more says why not the probes.
+    if backend == "auto" { no_panic(&stderr) } else { says_one_line(&output) }
+}
+
+fn says_one_line(output: &Output) -> Result<()> {
+    let stderr = String::from_utf8(output.stderr.clone())?;
+    ensure!(output.stdout.is_empty(), "an error on stdout");
+    let lines = stderr.lines().filter(|line| !line.trim().is_empty()).count();
+    ensure!(lines == 1, "an error in {lines} lines: {stderr}");
+    no_panic(&stderr)
+}
+
+fn no_panic(stderr: &str) -> Result<()> {
+    ensure!(!stderr.contains("panicked") && !stderr.contains("backtrace"), "{stderr}");
+    Ok(())
+}
