@@ -5,6 +5,7 @@ mod build_ebpf;
 mod debian;
 mod fuzz;
 mod kernels;
+mod lint;
 mod run;
 mod shell;
 mod tally;
@@ -37,6 +38,8 @@ enum Task {
     Test(test::Args),
     /// Boot other kernels in qemu and check the sensor in them
     TestKernels(kernels::Args),
+    /// Formatting, clippy, and the rules for dependencies
+    Lint(lint::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -48,5 +51,6 @@ fn main() -> anyhow::Result<()> {
         Task::Run(args) => run::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::TestKernels(args) => kernels::run(&workspace, &args),
+        Task::Lint(args) => lint::run(&workspace, &args),
     }
 }

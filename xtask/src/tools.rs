@@ -7,14 +7,16 @@ use anyhow::Result;
 use crate::shell;
 use crate::workspace::Workspace;
 
-/// The tool, from the user's PATH, from an earlier build, or built now.
-pub(crate) fn ensure(workspace: &Workspace, tool: &str, version: &str) -> Result<PathBuf> {
-    if let Some(found) = shell::which(tool) {
-        return Ok(found);
-    }
+/// The tool from the user's PATH or from an earlier build.
+pub(crate) fn find(workspace: &Workspace, tool: &str) -> Option<PathBuf> {
     let built = workspace.tools().join("bin").join(tool);
-    if shell::is_program(&built) {
-        return Ok(built);
+    shell::which(tool).or_else(|| shell::is_program(&built).then_some(built))
+}
+
+/// The same, built now where there is none yet.
+pub(crate) fn ensure(workspace: &Workspace, tool: &str, version: &str) -> Result<PathBuf> {
+    if let Some(found) = find(workspace, tool) {
+        return Ok(found);
     }
     eprintln!("xtask: building {tool} {version} (once)");
     let mut install = workspace.cargo();
@@ -23,5 +25,5 @@ pub(crate) fn ensure(workspace: &Workspace, tool: &str, version: &str) -> Result
         .args(["install", tool, "--locked", "--version", &format!("~{version}"), "--root"])
         .arg(workspace.tools());
     shell::run(&mut install)?;
-    Ok(built)
+    Ok(workspace.tools().join("bin").join(tool))
 }

@@ -11,8 +11,7 @@ use wanglou_testkit::{Watch, event, proc, scratch::Scratch, sys};
 use super::fields;
 use crate::{held, report::tell};
 
-/// Somebody who is not root.
-const UID: u32 = 1234;
+/// Not root's.
 const GID: u32 = 4321;
 const SIGKILL: i32 = 9;
 
@@ -44,7 +43,7 @@ fn observe(backend: &str) -> Result<Vec<(Known, Vec<Value>)>> {
     let watch = Watch::builder().backend(backend).start()?;
     let folder = Scratch::new("known")?;
 
-    let mut exits = held::command(folder.path())?.uid(UID).gid(GID).spawn()?;
+    let mut exits = held::command(folder.path())?.uid(held::OTHER_USER).gid(GID).spawn()?;
     let first = hold(&exits, None)?;
     held::release(&mut exits);
     exits.wait()?;

@@ -1,6 +1,8 @@
 //! The checks, from "does it start" to "is every field right".
 
 mod budget;
+mod cases;
+mod credentials;
 mod doctor;
 mod fields;
 mod known;
@@ -20,6 +22,8 @@ pub(crate) fn run() {
     for backend in ["ebpf", "cn_proc"] {
         check(&format!("{backend}: ready"), || ready::run(backend));
         known::run(backend);
+        check(&format!("{backend}: uid_change"), || credentials::run(backend));
+        cases::run(backend);
         check(&format!("{backend}: storm of {}", storm::TOTAL), || storm::run(backend));
     }
     report::line(&json!({"end": true}));

@@ -1,0 +1,22 @@
+//! The testkit's cases of processes that sensors get wrong, one result each.
+
+use anyhow::anyhow;
+use wanglou_testkit::cases::{self, Verdict as Seen};
+
+use crate::report::{Verdict, passed, tell};
+
+pub(crate) fn run(backend: &str) {
+    match cases::run(backend) {
+        Ok(verdicts) => {
+            for (name, seen) in verdicts {
+                let verdict = match seen {
+                    Seen::Passed => passed(),
+                    Seen::Failed(why) => Err(anyhow!(why)),
+                    Seen::Skipped(why) => Ok(Verdict::Absent(why)),
+                };
+                tell(&format!("{backend}: {name}"), verdict);
+            }
+        }
+        Err(error) => tell(&format!("{backend}: cases"), Err(error)),
+    }
+}
