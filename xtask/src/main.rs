@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything a developer does with this tree, one file a subcommand.
 
+mod bench;
 mod build;
 mod build_ebpf;
 mod debian;
@@ -38,6 +39,8 @@ enum Task {
     Test(test::Args),
     /// Boot other kernels in qemu and check the sensor in them
     TestKernels(kernels::Args),
+    /// Measure what the sensor costs, beside nothing and beside bpftrace
+    Bench(bench::Args),
     /// Formatting, clippy, and the rules for dependencies
     Lint(lint::Args),
 }
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Task::Run(args) => run::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::TestKernels(args) => kernels::run(&workspace, &args),
+        Task::Bench(args) => bench::run(&workspace, &args),
         Task::Lint(args) => lint::run(&workspace, &args),
     }
 }

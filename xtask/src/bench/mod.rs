@@ -1,0 +1,83 @@
+//! `bench`: what the sensor costs, beside no sensor and beside bpftrace, all in one run.
+//!
+//! This machine's speed changes from minute to minute, so that only what was measured in one run,
+//! in turns, can be compared: each round has every tracer once, each round begins with another, and
+//! the medians over the rounds are shown.
+
+mod bpftrace;
+mod probes;
+mod process;
+mod syscall;
+mod table;
+mod tracer;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+use crate::{debian, test};
+use probes::Statistics;
+use tracer::{Figures, Tracer};
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// How often each tracer has its turn
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How many processes a storm makes
+    #[arg(long, default_value_t = 20_000)]
+    total: u64,
+    /// How many processes make them
+    #[arg(long, default_value_t = 2)]
+    workers: u64,
+    /// Put the table into docs/performance.md
+    #[arg(long)]
+    write: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Whether a system call costs more while the sensor watches
+    Syscall(syscall::Args),
+}
+
+/// Builds, measures, prints a table.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("the bench attaches probes: run it as root");
+    }
+    test::build_all(workspace)?;
+    if let Some(What::Syscall(args)) = &args.what {
+        return syscall::run(args);
+    }
+    debian::ensure(&["bpftrace", "bpftool"], "comparing with bpftrace")?;
+
+    let mut measured: Vec<(Tracer, Vec<Figures>)> =
+        Tracer::ALL.into_iter().map(|tracer| (tracer, Vec::new())).collect();
+    for round in 0..args.rounds {
+        measured.rotate_left(1);
+        for (tracer, figures) in &mut measured {
+            eprintln!("xtask: round {} of {}: {}", round + 1, args.rounds, tracer.name());
+            figures.push(tracer::measure(*tracer, args.total, args.workers)?);
+        }
+    }
+    measured.sort_by_key(|(tracer, _)| *tracer);
+
+    // Apart, as the kernel's own clock makes each run of a probe some 50 ns dearer.
+    eprintln!("xtask: once more, with the kernel's statistics of probes on");
+    let statistics = Statistics::enable()?;
+    let mut in_kernel = Vec::new();
+    for tracer in Tracer::ALL {
+        in_kernel.push(tracer::measure(tracer, args.total, args.workers)?.probes);
+    }
+    drop(statistics);
+
+    let text = table::markdown(args, &measured, &in_kernel);
+    print!("{text}");
+    if args.write {
+        table::write(&workspace.root.join("docs/performance.md"), &text)?;
+    }
+    Ok(())
+}
