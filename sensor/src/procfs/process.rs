@@ -13,7 +13,7 @@ use super::file::{self, Missing};
 use super::links;
 use super::stat::{self, Stat};
 use super::status::{self, Status};
-use crate::observation::{Image, NS_PER_TICK, Namespaces, State};
+use crate::observation::{Image, Namespaces, State};
 
 /// How much to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,13 +133,7 @@ impl Reader {
                 }
             }
         }
-        Some(Process {
-            start: stat.start_ticks.saturating_mul(NS_PER_TICK),
-            stat,
-            state,
-            image,
-            incomplete,
-        })
+        Some(Process { start: stat.start(), stat, state, image, incomplete })
     }
 }
 

@@ -13,17 +13,20 @@ use crate::observation::{Action, Observation, Provider};
 /// It is no atomic picture: a process that starts meanwhile may be missing, one that is reported
 /// may have ended. A source of events that has been listening since before knows of both.
 pub fn snapshot(reader: &mut Reader, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
-    walk(reader, &mut |pid, process| {
-        on(&Observation {
-            time: boot_time(),
-            provider: Provider::Procfs,
-            pid,
-            start: Some(process.start),
-            state: process.state,
-            action: Action::Existing(process.image),
-            incomplete: process.incomplete,
-        });
-    })
+    walk(reader, &mut |pid, process| on(&existing(pid, process)))
+}
+
+/// The observation that a process is there.
+pub(crate) fn existing(pid: u32, process: Process<'_>) -> Observation<'_> {
+    Observation {
+        time: boot_time(),
+        provider: Provider::Procfs,
+        pid,
+        start: Some(process.start),
+        state: process.state,
+        action: Action::Existing(process.image),
+        incomplete: process.incomplete,
+    }
 }
 
 /// Reads each process in turn. One that has ended and only waits for its parent is left out:

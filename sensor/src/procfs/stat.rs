@@ -1,5 +1,7 @@
 //! /proc/PID/stat: one line, whose second field is a name that may hold anything.
 
+use crate::observation::NS_PER_TICK;
+
 /// What the sensor reads of /proc/PID/stat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat<'a> {
@@ -25,6 +27,11 @@ const PF_FORKNOEXEC: u32 = 0x0000_0040;
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 impl Stat<'_> {
+    /// Boot-clock start time, ns, rounded down to a tick.
+    pub fn start(&self) -> u64 {
+        self.start_ticks.saturating_mul(NS_PER_TICK)
+    }
+
     /// It has not executed anything since it was forked.
     pub fn is_forked_image(&self) -> bool {
         self.flags & PF_FORKNOEXEC != 0
