@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::bpf;
-use super::finding::Finding;
+use super::finding::{self, Finding};
 use crate::procfs;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -53,7 +53,7 @@ fn btf(path: &Path) -> Finding {
         }
         Err(error) => Finding::bad(
             "btf",
-            format!("{}: {error}", path.display()),
+            format!("{}: {}", path.display(), finding::reason(&error)),
             "probes need a kernel with CONFIG_DEBUG_INFO_BTF=y; cn_proc does not",
         ),
     }
@@ -65,7 +65,7 @@ fn ring_buffer() -> Finding {
         Ok(()) => Finding::good("ring buffer", "the kernel makes one"),
         Err(error) => Finding::bad(
             "ring buffer",
-            format!("bpf(BPF_MAP_CREATE): {error}"),
+            format!("bpf(BPF_MAP_CREATE): {}", finding::reason(&error)),
             match Errno::from_io_error(&error) {
                 Some(Errno::PERM | Errno::ACCESS) => "run as root, or with CAP_BPF",
                 Some(Errno::NOSYS) => "this kernel has no bpf(2): cn_proc serves here",
