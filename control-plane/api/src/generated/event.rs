@@ -412,6 +412,8 @@ pub struct Wanglou<'a> {
     pub incomplete: Option<bool>,
     /// `wanglou.recovered`: Rebuilt after a loss.
     pub recovered: Option<bool>,
+    /// `wanglou.truncated`: Fields that are not whole, as they were longer than what is kept.
+    pub truncated: Option<Strings<'a>>,
     /// `wanglou.ledger`.
     pub ledger: Option<Ledger<'a>>,
     /// `wanglou.gap`.
@@ -429,6 +431,7 @@ impl Json for Wanglou<'_> {
         object.field("\"ancestors\":", self.ancestors.as_ref());
         object.field("\"incomplete\":", self.incomplete.as_ref());
         object.field("\"recovered\":", self.recovered.as_ref());
+        object.field("\"truncated\":", self.truncated.as_ref());
         object.field("\"ledger\":", self.ledger.as_ref());
         object.field("\"gap\":", self.gap.as_ref());
         object.end();

@@ -87,6 +87,7 @@ fn full_event() -> Value {
             ancestors: Some(Strings::Slice(&["Qm0Zk3W1pXyu_t5R", "AbC-dEf_0123456z"])),
             incomplete: Some(true),
             recovered: Some(true),
+            truncated: Some(Strings::Slice(&["process.working_directory"])),
             ledger: Some(Ledger {
                 produced: Some(&counts),
                 delivered: Some(&counts),
