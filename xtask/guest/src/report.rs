@@ -24,19 +24,20 @@ pub(crate) fn passed() -> Result<Verdict> {
 }
 
 /// Runs one check and tells how it went. A panic in it is its failure and nobody else's.
-pub(crate) fn check(name: &str, run: impl FnOnce() -> Result<Verdict>) {
+pub(crate) fn check(group: &str, name: &str, run: impl FnOnce() -> Result<Verdict>) {
     let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(message(&*panic)));
-    tell(name, result);
+    tell(group, name, result);
 }
 
-/// Tells the result of a check that has run.
-pub(crate) fn tell(name: &str, result: Result<Verdict>) {
+/// Tells the result of a check that has run. A group is a line of the final table; a check that is
+/// alone in its group has no name.
+pub(crate) fn tell(group: &str, name: &str, result: Result<Verdict>) {
     let (outcome, detail) = match result {
         Ok(Verdict::Passed(detail)) => ("passed", detail),
         Ok(Verdict::Absent(reason)) => ("absent", reason),
         Err(error) => ("failed", format!("{error:#}")),
     };
-    line(&json!({"check": name, "outcome": outcome, "detail": detail}));
+    line(&json!({"group": group, "check": name, "outcome": outcome, "detail": detail}));
 }
 
 /// Writes any message, in one piece.

@@ -21,6 +21,9 @@ pub(super) struct Report {
 
 /// One check and how it went.
 pub(super) struct Check {
+    /// The line of the table that it belongs to.
+    group: String,
+    /// Empty if it is alone in its group.
     name: String,
     outcome: Outcome,
     detail: String,
@@ -43,7 +46,8 @@ impl Report {
     pub(super) fn absent(kernel: &str, reason: &str) -> Self {
         let mut report = Self::new(kernel);
         report.checks.push(Check {
-            name: "checks".to_owned(),
+            group: "checks".to_owned(),
+            name: String::new(),
             outcome: Outcome::Absent,
             detail: reason.to_owned(),
         });
@@ -67,7 +71,12 @@ impl Report {
             "absent" => Outcome::Absent,
             _ => Outcome::Failed,
         };
-        self.checks.push(Check { name: text("check"), outcome, detail: text("detail") });
+        self.checks.push(Check {
+            group: text("group"),
+            name: text("check"),
+            outcome,
+            detail: text("detail"),
+        });
         self.checks.last()
     }
 
@@ -75,7 +84,8 @@ impl Report {
     pub(super) fn finish(&mut self, ending: &str, after: Duration) {
         if !self.ended {
             self.checks.push(Check {
-                name: "reached the end".to_owned(),
+                group: "reached the end".to_owned(),
+                name: String::new(),
                 outcome: Outcome::Failed,
                 detail: format!("{ending} after {} s", after.as_secs()),
             });
@@ -92,49 +102,74 @@ impl Report {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&Check> {
-        self.checks.iter().find(|check| check.name == name)
+    /// The table's cell of a group: the worst outcome in it, and of how many.
+    fn cell(&self, group: &str) -> String {
+        let of = |outcome| {
+            let both = |check: &&Check| check.group == group && check.outcome == outcome;
+            self.checks.iter().filter(both).count()
+        };
+        let (passed, failed, absent) =
+            (of(Outcome::Passed), of(Outcome::Failed), of(Outcome::Absent));
+        match (passed, failed, absent) {
+            (0, 0, 0) => String::new(),
+            (1, 0, 0) => "passed".to_owned(),
+            (_, 0, 0) => format!("{passed} passed"),
+            (0, 0, _) => "not there".to_owned(),
+            (_, 0, _) => format!("{passed} passed, {absent} not there"),
+            _ => format!("FAILED {failed} of {}", passed + failed),
+        }
+    }
+
+    fn head(&self) -> &str {
+        if self.release.is_empty() { &self.kernel } else { &self.release }
     }
 }
 
-/// A Markdown table of checks by kernel, then a line for each that did not pass.
+/// A Markdown table of groups by kernel, then a line for each check with something to say.
 pub(super) fn table(reports: &[Report]) -> String {
-    let mut names: Vec<&str> = Vec::new();
+    let mut groups: Vec<&str> = Vec::new();
     for check in reports.iter().flat_map(|report| &report.checks) {
-        if !names.contains(&check.name.as_str()) {
-            names.push(&check.name);
+        if !groups.contains(&check.group.as_str()) {
+            groups.push(&check.group);
         }
     }
-    let width = names.iter().map(|name| name.len()).max().unwrap_or_default();
-    let heads: Vec<String> = reports.iter().map(Report::head).collect();
-    let mut text = format!("\n| {:width$} |", "check");
-    for head in &heads {
-        let _ = write!(text, " {head} |");
+    let heads = reports.iter().map(|report| report.head().to_owned());
+    let mut rows: Vec<Vec<String>> = vec![["check".to_owned()].into_iter().chain(heads).collect()];
+    for group in groups {
+        let cells = reports.iter().map(|report| report.cell(group));
+        rows.push([group.to_owned()].into_iter().chain(cells).collect());
     }
-    let _ = write!(text, "\n| {} |", "-".repeat(width));
-    for head in &heads {
-        let _ = write!(text, " {} |", "-".repeat(head.len()));
-    }
-    for name in names {
-        let _ = write!(text, "\n| {name:width$} |");
-        for (report, head) in reports.iter().zip(&heads) {
-            let word = report.get(name).map_or("", |check| check.outcome.word());
-            let _ = write!(text, " {word:head$} |", head = head.len());
+    let mut text = String::from("\n");
+    text += &aligned(&rows);
+    for report in reports {
+        let _ = writeln!(text, "\n{}:\n", report.head());
+        for check in report.checks.iter().filter(|check| !check.detail.is_empty()) {
+            let _ = writeln!(text, "- {check}");
         }
     }
-    text.push_str("\n\n");
-    for (report, head) in reports.iter().zip(&heads) {
-        for check in report.checks.iter().filter(|check| check.outcome != Outcome::Passed) {
-            let _ = writeln!(text, "{head}: {check}");
-        }
-    }
+    text.push('\n');
     text
 }
 
-impl Report {
-    fn head(&self) -> String {
-        if self.release.is_empty() { self.kernel.clone() } else { self.release.clone() }
+fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default())
+        .collect();
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(text, "| {cell:width$} ");
+        }
+        text.push_str("|\n");
+        if number == 0 {
+            for width in &widths {
+                let _ = write!(text, "| {} ", "-".repeat(*width));
+            }
+            text.push_str("|\n");
+        }
     }
+    text
 }
 
 impl Outcome {
@@ -149,7 +184,11 @@ impl Outcome {
 
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.outcome.word())?;
+        write!(f, "{}: ", self.group)?;
+        if !self.name.is_empty() {
+            write!(f, "{}: ", self.name)?;
+        }
+        write!(f, "{}", self.outcome.word())?;
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
         }

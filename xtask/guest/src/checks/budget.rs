@@ -10,7 +10,7 @@ const BUDGET: &str = include_str!("../../budget.txt");
 
 /// One check for each program that the doctor could load.
 pub(crate) fn run(doctor: &str) {
-    check("verified instructions", || {
+    check("verified instructions", "", || {
         let used: Vec<(&str, u64)> = doctor.lines().filter_map(measured).collect();
         if used.is_empty() {
             return Ok(Verdict::Absent("the doctor tells none (the kernel does from 5.16)".into()));

@@ -6,6 +6,7 @@ use wanglou_testkit::cases::{self, Verdict as Seen};
 use crate::report::{Verdict, passed, tell};
 
 pub(crate) fn run(backend: &str) {
+    let group = format!("{backend}: difficult processes");
     match cases::run(backend) {
         Ok(verdicts) => {
             for (name, seen) in verdicts {
@@ -14,9 +15,9 @@ pub(crate) fn run(backend: &str) {
                     Seen::Failed(why) => Err(anyhow!(why)),
                     Seen::Skipped(why) => Ok(Verdict::Absent(why)),
                 };
-                tell(&format!("{backend}: {name}"), verdict);
+                tell(&group, name, verdict);
             }
         }
-        Err(error) => tell(&format!("{backend}: cases"), Err(error)),
+        Err(error) => tell(&group, "", Err(error)),
     }
 }

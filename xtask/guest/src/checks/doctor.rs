@@ -12,11 +12,11 @@ pub(crate) fn run() -> String {
     match ask() {
         Ok(text) => {
             let verdict = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-            tell("doctor", Ok(Verdict::Passed(verdict.trim().to_owned())));
+            tell("doctor", "", Ok(Verdict::Passed(verdict.trim().to_owned())));
             text
         }
         Err(error) => {
-            tell("doctor", Err(error));
+            tell("doctor", "", Err(error));
             String::new()
         }
     }

@@ -15,17 +15,16 @@ use crate::report::{check, passed};
 
 /// One result a field.
 pub(crate) fn compare(backend: &str, known: &Known, events: &[Value]) {
-    let way = if known.signal.is_some() { "killed on a terminal" } else { "exits by itself" };
-    let case = Case { prefix: format!("{backend}: {way}"), known, events };
-    case.image();
-    case.identity();
-    case.credentials();
-    case.place();
-    case.ending();
+    let about = |what: &str| Case { group: format!("{backend}: {what}"), known, events };
+    about("executable, arguments, directory").image();
+    about("identity, parent, session").identity();
+    about("credentials").credentials();
+    about("terminal, namespaces, cgroup").place();
+    about("exit code, signal, CPU time").ending();
 }
 
 struct Case<'a> {
-    prefix: String,
+    group: String,
     known: &'a Known,
     events: &'a [Value],
 }
@@ -101,7 +100,7 @@ impl Case<'_> {
 
     /// It computed for a known time, on a machine that may have given it less than that.
     fn cpu(&self) {
-        check(&self.name("end", "process.cpu_ns"), || {
+        check(&self.group, &self.name("end", "process.cpu_ns"), || {
             let used = number(self.one("end")?, "process.cpu_ns").context("absent")?;
             let wall = held::CPU.as_nanos() as u64;
             ensure!(used > wall / 4 && used < wall * 20, "{used} ns, computed for {wall} ns");
@@ -118,7 +117,7 @@ impl Case<'_> {
     }
 
     fn same(&self, action: &str, path: &str, wanted: &Value) {
-        check(&self.name(action, path), || {
+        check(&self.group, &self.name(action, path), || {
             match field(self.one(action)?, path) {
                 None => bail!("absent, should be {wanted}"),
                 Some(seen) => ensure!(seen == wanted, "{seen}, should be {wanted}"),
@@ -128,7 +127,7 @@ impl Case<'_> {
     }
 
     fn none(&self, action: &str, path: &str) {
-        check(&self.name(action, path), || {
+        check(&self.group, &self.name(action, path), || {
             let seen = field(self.one(action)?, path);
             ensure!(seen.is_none(), "{seen:?}, should be absent");
             passed()
@@ -136,7 +135,8 @@ impl Case<'_> {
     }
 
     fn name(&self, action: &str, path: &str) -> String {
-        format!("{}: {action} {path}", self.prefix)
+        let way = if self.known.signal.is_some() { "killed" } else { "exits" };
+        format!("{action} {path} ({way})")
     }
 
     fn one(&self, action: &str) -> Result<&Value> {

@@ -34,7 +34,7 @@ pub(crate) fn run(backend: &str) {
                 fields::compare(backend, &known, &events);
             }
         }
-        Err(error) => tell(&format!("{backend}: known process"), Err(error)),
+        Err(error) => tell(&format!("{backend}: known process"), "", Err(error)),
     }
 }
 

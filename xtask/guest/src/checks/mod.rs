@@ -20,11 +20,11 @@ pub(crate) fn run() {
     let doctor = doctor::run();
     budget::run(&doctor);
     for backend in ["ebpf", "cn_proc"] {
-        check(&format!("{backend}: ready"), || ready::run(backend));
+        check(&format!("{backend}: ready"), "", || ready::run(backend));
         known::run(backend);
-        check(&format!("{backend}: uid_change"), || credentials::run(backend));
+        check(&format!("{backend}: change of user"), "", || credentials::run(backend));
         cases::run(backend);
-        check(&format!("{backend}: storm of {}", storm::TOTAL), || storm::run(backend));
+        check(&format!("{backend}: storm of {}", storm::TOTAL), "", || storm::run(backend));
     }
     report::line(&json!({"end": true}));
 }
