@@ -38,7 +38,7 @@ fn dependencies(workspace: &Workspace, quick: bool) -> Result<()> {
             eprintln!("skipped: dependencies (cargo-deny is built by `cargo xtask lint`)");
             return Ok(());
         }
-        None => tools::ensure(workspace, "cargo-deny", "0.19")
+        None => tools::ensure(workspace, "cargo-deny", "0.20")
             .context("cannot have cargo-deny; dependencies are unchecked (--quick to go on)")?,
     };
     // Advisories need a database from the network, and change while the tree does not.
