@@ -15,6 +15,8 @@ mod toolchain;
 mod tools;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
@@ -45,16 +47,27 @@ enum Task {
     Lint(lint::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
-    match cli.task {
+    match task {
         Task::BuildEbpf => build_ebpf::run(&workspace).map(drop),
         Task::Build => build::run(&workspace).map(drop),
         Task::Run(args) => run::run(&workspace, &args),
-        Task::Test(args) => test::run(&workspace, &args),
-        Task::TestKernels(args) => kernels::run(&workspace, &args),
+        // Their last line is the count, whether or not something failed.
+        Task::Test(args) => return test::run(&workspace, &args),
+        Task::TestKernels(args) => return kernels::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::Lint(args) => lint::run(&workspace, &args),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

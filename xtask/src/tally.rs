@@ -1,6 +1,7 @@
 //! Counting tests, wherever they ran.
 
 use std::ops::AddAssign;
+use std::process::ExitCode;
 use std::{fmt, mem};
 
 /// How many checks went which way.
@@ -9,6 +10,13 @@ pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
+}
+
+impl Tally {
+    /// Skipped tests are no failure: they have said why.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }
 
 impl AddAssign for Tally {
