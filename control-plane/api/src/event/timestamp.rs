@@ -30,17 +30,21 @@ impl Timestamp {
         let (days, second_of_day) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
         let (year, month, day) = civil(days);
 
+        let date = eight_digits(year * 10_000 + month * 100 + day);
+        let (hour, minute, second) =
+            (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        let time = eight_digits(hour * 10_000 + minute * 100 + second);
+        let fraction = eight_digits(nanos / 10);
+
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        digits(&mut text[0..4], year);
-        digits(&mut text[5..7], month);
-        digits(&mut text[8..10], day);
-        digits(&mut text[11..13], second_of_day / 3600);
-        digits(&mut text[14..16], second_of_day / 60 % 60);
-        digits(&mut text[17..19], second_of_day % 60);
-        // Three short chains of divisions side by side, not a long one.
-        digits(&mut text[20..23], nanos / 1_000_000);
-        digits(&mut text[23..26], nanos / 1_000 % 1_000);
-        digits(&mut text[26..29], nanos % 1_000);
+        text[0..4].copy_from_slice(&date[0..4]);
+        text[5..7].copy_from_slice(&date[4..6]);
+        text[8..10].copy_from_slice(&date[6..8]);
+        text[11..13].copy_from_slice(&time[2..4]);
+        text[14..16].copy_from_slice(&time[4..6]);
+        text[17..19].copy_from_slice(&time[6..8]);
+        text[20..28].copy_from_slice(&fraction);
+        text[28] = b'0' + (nanos % 10) as u8;
         text
     }
 }
@@ -63,12 +67,17 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year, month, day_of_month)
 }
 
-/// Writes `value` right-aligned over zeros.
-fn digits(text: &mut [u8], mut value: u64) {
-    for digit in text.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
+/// A number below 100,000,000 in decimal, leading zeros included. The halves of a word are divided at
+/// once: into two numbers of four digits, four of two, eight of one; each division is a
+/// multiplication by a reciprocal that is exact for numbers that small.
+fn eight_digits(number: u64) -> [u8; 8] {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
+    let ones = tens | ((twos - tens * 10) << 8);
+    // The first digit is in the lowest byte.
+    (ones + u64::from_le_bytes([b'0'; 8])).to_le_bytes()
 }
 
 impl fmt::Display for Timestamp {
@@ -99,6 +108,15 @@ mod tests {
             let theirs = day + jiff::SignedDuration::from_hours(24 * n as i64);
             let ours = Timestamp::from_unix_nanos(n * 86_400_000_000_000);
             assert_eq!(ours.to_string(), format!("{theirs:.9}"));
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_those_of_the_number() {
+        // Every number of four digits in both halves, which do not touch each other.
+        for half in 0..10_000 {
+            let number = half * 10_000 + 9_999 - half;
+            assert_eq!(super::eight_digits(number), *format!("{number:08}").as_bytes());
         }
     }
 
