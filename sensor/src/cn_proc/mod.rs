@@ -12,6 +12,8 @@
 //!   `incomplete`; its start time, and with it its identity, is then unknown;
 //! - /proc shows what a process runs now. Where a later exec of it is known already, the earlier
 //!   one is reported without an image; one that happens between message and reading is not seen;
+//! - a new process has the ids of its creator, which the message doesn't say and which /proc may
+//!   show too late;
 //! - arguments are those in memory, which the process may have changed;
 //! - the path of a `#!` script, CPU time and peak memory are not there, ids before a change
 //!   neither; a clone with `CLONE_PARENT` names the parent of its creator.

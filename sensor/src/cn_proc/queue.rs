@@ -26,7 +26,7 @@ pub struct Lost {
     pub overran: bool,
     /// Received, and refused by a full queue, by what they would have become.
     pub queue_full: Kinds,
-    /// No message of the connector's. What one of them may have held counts in `overrun`.
+    /// Received, and no message that a kernel sends.
     pub refused: u64,
 }
 
@@ -94,8 +94,9 @@ impl Queue {
         Ok(Self { inner: Mutex::default(), filled, capacity })
     }
 
-    /// Puts what there is room for, and counts the rest.
-    pub(super) fn push(&self, entries: &[Entry], lost: Lost) {
+    /// Puts what there is room for, and counts the rest; whether the worker has still to take what
+    /// was put before.
+    pub(super) fn push(&self, entries: &[Entry], lost: Lost) -> bool {
         let mut inner = self.lock();
         let was_empty = inner.is_empty();
         let (fits, rest) = entries.split_at(entries.len().min(self.capacity - inner.entries.len()));
@@ -108,6 +109,7 @@ impl Queue {
             // Fails only at a count of 2^64 - 2.
             let _ = rustix::io::write(&self.filled, &1u64.to_ne_bytes());
         }
+        !was_empty
     }
 
     /// Moves the first `most` entries; whether there are losses that nobody has asked for yet.

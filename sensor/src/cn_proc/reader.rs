@@ -29,7 +29,9 @@ impl Reader {
             sequences: Sequences::default(),
             batch: Vec::with_capacity(BATCH),
             lost: Lost::default(),
+            refused: 0,
             answer: None,
+            is_worker_busy: false,
         };
         intake.listen()?;
         sound();
@@ -67,6 +69,9 @@ const ROUND: usize = 16 * BATCH;
 /// How long the kernel may take to answer; it does so within the request.
 const ANSWER: Duration = Duration::from_secs(1);
 
+/// While the worker has enough to do, waking for each message helps nobody.
+const NAP: Duration = Duration::from_micros(500);
+
 /// After an overrun, how long until the CPUs are sounded, and at the soonest again.
 const SETTLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
@@ -76,8 +81,12 @@ struct Intake {
     sequences: Sequences,
     batch: Vec<Entry>,
     lost: Lost,
+    /// Refused, with its number not yet missing.
+    refused: u64,
     /// The last acknowledgement, anybody's.
     answer: Option<(u32, u32)>,
+    /// At the last hand-over, it had not come for the one before.
+    is_worker_busy: bool,
 }
 
 impl Intake {
@@ -120,6 +129,9 @@ impl Intake {
                 self.socket.ignore();
                 return;
             }
+            if self.is_worker_busy {
+                std::thread::sleep(NAP);
+            }
         }
     }
 
@@ -153,10 +165,15 @@ impl Intake {
         for message in message::parse(datagram) {
             let Ok(message) = message else {
                 self.lost.refused += 1;
+                self.refused += 1;
                 continue;
             };
             if let Some(cpu) = message.cpu {
-                self.lost.overrun += u64::from(self.sequences.note(cpu, message.sequence));
+                let missing = u64::from(self.sequences.note(cpu, message.sequence));
+                // One that was refused left a gap, too: it counts once.
+                let refused = missing.min(self.refused);
+                self.refused -= refused;
+                self.lost.overrun += missing - refused;
             }
             match message.event {
                 Event::Acknowledged { ack, error } => self.answer = Some((ack, error)),
@@ -168,7 +185,7 @@ impl Intake {
 
     fn flush(&mut self) {
         if !self.batch.is_empty() || self.lost.any() {
-            self.queue.push(&self.batch, std::mem::take(&mut self.lost));
+            self.is_worker_busy = self.queue.push(&self.batch, std::mem::take(&mut self.lost));
             self.batch.clear();
         }
     }

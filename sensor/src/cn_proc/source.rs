@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use rustix::time::ClockId;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::message::Event;
 use super::queue::{Entry, Lost, QUEUE_BYTES, Queue};
 use super::reader::Reader;
 use super::socket::Error;
 use super::threads::{Exit, Threads};
+use crate::clock::boot_ns;
 use crate::observation::{Action, End, Image, Observation, Provider, State};
 use crate::procfs::{self, Detail};
 
@@ -190,7 +191,7 @@ impl Processes {
         is_past: bool,
         on: &mut dyn FnMut(&Observation<'_>),
     ) {
-        let read = self.read(time, pid, is_past, Detail::State);
+        let read = self.read(time, pid, is_past, Detail::Fork);
         let mut observation = observation(
             time,
             pid,
@@ -201,12 +202,8 @@ impl Processes {
         if let Some(process) = read {
             observation.start = Some(process.start);
             observation.incomplete = process.incomplete;
-            observation.state = process.state;
-            if !process.stat.is_forked_image() {
-                // It has executed a file since, which gave it a name and perhaps other ids.
-                observation.state =
-                    State { name: None, user: None, group: None, ..observation.state };
-            }
+            // It may have changed its ids since: they were its creator's, and a change is told.
+            observation.state = State { user: None, group: None, ..process.state };
         }
         on(&observation);
     }
@@ -276,6 +273,7 @@ fn observation<'a>(time: u64, pid: u32, state: State<'a>, action: Action<'a>) ->
 }
 
 fn boot_offset() -> u64 {
-    let monotonic = procfs::nanoseconds(ClockId::Monotonic);
-    procfs::boot_time().saturating_sub(monotonic)
+    let monotonic = clock_gettime(ClockId::Monotonic);
+    let monotonic = monotonic.tv_sec as u64 * 1_000_000_000 + monotonic.tv_nsec as u64;
+    boot_ns().saturating_sub(monotonic)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! parsers of bytes, no I/O        stat  status  cmdline  links  cgroup
-//! one process, buffers reused     process
+//! one process, buffers reused     process, of it image
 //! all of them                     snapshot
 //! ```
 //!
@@ -12,6 +12,7 @@
 pub mod cgroup;
 pub mod cmdline;
 mod file;
+mod image;
 pub mod links;
 pub mod process;
 pub mod snapshot;
@@ -20,17 +21,3 @@ pub mod status;
 
 pub use process::{Detail, Process, Reader};
 pub use snapshot::snapshot;
-
-use rustix::time::{ClockId, clock_gettime};
-
-/// The boot clock now, ns.
-pub fn boot_time() -> u64 {
-    nanoseconds(ClockId::Boottime)
-}
-
-/// A clock that counts from boot, ns.
-pub(crate) fn nanoseconds(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    // Neither part is negative: nothing can set these clocks.
-    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
-}

@@ -1,25 +1,23 @@
 //! One process as /proc shows it now, read into buffers that are used again.
 
-use std::ffi::CStr;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::CWD;
 
 use super::cgroup::Cgroups;
-use super::cmdline::Cmdline;
 use super::file::{self, Missing};
-use super::links;
+use super::image::ImageReader;
 use super::stat::{self, Stat};
 use super::status::{self, Status};
-use crate::observation::{Image, Namespaces, State};
+use crate::observation::{Args, Image, NS_PER_TICK, State};
 
 /// How much to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Who it is: two files and the cgroup.
-    State,
+    /// Who it was when it was forked: no name or ids if it has executed a file since, which may
+    /// have changed them.
+    Fork,
     /// What it runs as well: arguments, executable, directory, namespaces.
     Image,
 }
@@ -46,14 +44,8 @@ pub struct Reader {
     stat: Box<[u8; 1024]>,
     status: Box<[u8; 8192]>,
     cgroup: Box<[u8; 4096]>,
-    executable: Link,
-    directory: Link,
-    root: Link,
-    chunk: Box<[u8; 16384]>,
-    cmdline: Cmdline,
+    image: ImageReader,
 }
-
-type Link = Box<[MaybeUninit<u8>; 4096]>;
 
 impl Reader {
     /// Opens /proc and finds the cgroup hierarchy.
@@ -61,18 +53,13 @@ impl Reader {
         let proc = file::directory(CWD, c"/proc")
             .map_err(|_| io::Error::other("cannot open /proc: mount it"))?;
         let mountinfo = std::fs::read("/proc/self/mountinfo")?;
-        let link = || Box::new([MaybeUninit::uninit(); 4096]);
         Ok(Self {
             proc,
             cgroups: Cgroups::open(&mountinfo),
             stat: Box::new([0; 1024]),
             status: Box::new([0; 8192]),
             cgroup: Box::new([0; 4096]),
-            executable: link(),
-            directory: link(),
-            root: link(),
-            chunk: Box::new([0; 16384]),
-            cmdline: Cmdline::default(),
+            image: ImageReader::default(),
         })
     }
 
@@ -82,57 +69,56 @@ impl Reader {
         stat::parse(file::read(dir.as_fd(), c"stat", &mut *self.stat).ok()?)
     }
 
+    /// Only the arguments, if `pid` is still the process that started then (boot-clock ns).
+    pub fn arguments(&mut self, pid: u32, start: u64) -> Option<Args<'_>> {
+        let dir = file::process(self.proc.as_fd(), pid).ok()?;
+        let dir = dir.as_fd();
+        let args = self.image.arguments(dir);
+        let stat = stat::parse(file::read(dir, c"stat", &mut *self.stat).ok()?)?;
+        args.filter(|_| stat.start_ticks == start / NS_PER_TICK)
+    }
+
     /// What there is to know of a process; `None` if there is none with that id.
     pub fn read(&mut self, pid: u32, detail: Detail) -> Option<Process<'_>> {
         let dir = file::process(self.proc.as_fd(), pid).ok()?;
         let dir = dir.as_fd();
+        // What a process gives up first is read first: its memory, and with it most of the image.
+        let (mut image, has_memory) = match detail {
+            Detail::Fork => (Image::default(), true),
+            Detail::Image => self.image.read(dir),
+        };
         let stat = stat::parse(file::read(dir, c"stat", &mut *self.stat).ok()?)?;
+        let mut incomplete = !has_memory && !stat.is_kernel_thread();
+        if detail == Detail::Image {
+            image.tty = Some(stat.tty);
+            image.session = stat.session;
+            image.kernel_thread = stat.is_kernel_thread();
+            image.ended = stat.has_ended();
+        }
 
-        let status = file::read(dir, c"status", &mut *self.status);
-        let mut incomplete = status == Err(Missing::Gone);
-        let status = status.map(status::parse).unwrap_or_default();
-        if is_other_threads(pid, &status) {
-            return None;
+        let is_past = detail == Detail::Fork && !stat.is_forked_image();
+        let mut status = Status::default();
+        if !is_past {
+            // The dearest file of all.
+            let text = file::read(dir, c"status", &mut *self.status);
+            incomplete |= text == Err(Missing::Gone);
+            status = text.map(status::parse).unwrap_or_default();
+            if is_other_threads(pid, &status) {
+                return None;
+            }
         }
         let cgroup = self
             .cgroups
             .as_ref()
             .and_then(|cgroups| cgroups.id(file::read(dir, c"cgroup", &mut *self.cgroup).ok()?));
-
         let state = State {
-            name: Some(stat.name),
+            name: (!is_past).then_some(stat.name),
             user: status.user,
             group: status.group,
             cgroup,
             vpid: status.vpid,
             real_parent: Some(stat.parent),
         };
-        let mut image = Image::default();
-        if detail == Detail::Image {
-            image.tty = Some(stat.tty);
-            image.session = stat.session;
-            image.namespaces = namespaces(dir);
-
-            let root = file::link(dir, c"root", &mut *self.root);
-            let root = root.unwrap_or(b"/");
-            image.working_directory =
-                target(dir, c"cwd", &mut self.directory, root).ok().map(|target| target.path);
-            if !stat.is_kernel_thread() {
-                self.cmdline.clear();
-                incomplete |=
-                    read_cmdline(dir, &mut *self.chunk, &mut self.cmdline) == Err(Missing::Gone);
-                image.args = self.cmdline.args();
-
-                // Memory is given up before the process is gone, and with it the executable.
-                let executable = target(dir, c"exe", &mut self.executable, root);
-                incomplete |= executable == Err(Missing::Gone);
-                if let Ok(target) = executable {
-                    image.executable = Some(target.path);
-                    image.deleted = target.deleted;
-                    image.memfd = target.memfd;
-                }
-            }
-        }
         Some(Process { start: stat.start(), stat, state, image, incomplete })
     }
 }
@@ -140,37 +126,6 @@ impl Reader {
 /// /proc/N exists for threads, too, although it doesn't list them: N was given to another process.
 fn is_other_threads(pid: u32, status: &Status) -> bool {
     status.tgid.is_some_and(|tgid| tgid != pid)
-}
-
-fn target<'a>(
-    dir: BorrowedFd<'_>,
-    name: &CStr,
-    buffer: &'a mut Link,
-    root: &[u8],
-) -> Result<links::Target<'a>, Missing> {
-    let text = file::link(dir, name, &mut **buffer)?;
-    let unlinked = links::may_be_deleted(text) && file::is_unlinked(dir, name);
-    Ok(links::target(text, root, unlinked))
-}
-
-fn namespaces(dir: BorrowedFd<'_>) -> Namespaces {
-    let inode = |name| {
-        let mut buffer = [MaybeUninit::uninit(); 32];
-        links::namespace(file::link(dir, name, &mut buffer).ok()?)
-    };
-    Namespaces { pid: inode(c"ns/pid"), mnt: inode(c"ns/mnt"), net: inode(c"ns/net") }
-}
-
-/// Reads to the end, however far that is.
-fn read_cmdline(dir: BorrowedFd<'_>, chunk: &mut [u8], into: &mut Cmdline) -> Result<(), Missing> {
-    let file = file::open(dir, c"cmdline")?;
-    loop {
-        let length = rustix::io::read(&file, &mut *chunk)?;
-        if length == 0 {
-            return Ok(());
-        }
-        into.push(&chunk[..length]);
-    }
 }
 
 #[cfg(test)]
@@ -227,7 +182,7 @@ mod tests {
         let tid = told.recv().expect("a thread").as_raw_pid().cast_unsigned();
         let mut reader = Reader::open().expect("/proc");
         assert!(reader.stat(tid).is_some());
-        assert!(reader.read(tid, Detail::State).is_none());
+        assert!(reader.read(tid, Detail::Fork).is_none());
         drop(stay);
         thread.join().expect("the thread");
     }

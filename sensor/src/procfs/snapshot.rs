@@ -3,12 +3,14 @@
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use super::boot_time;
 use super::process::{Detail, Process, Reader};
 use super::stat::number;
+use crate::clock::boot_ns;
 use crate::observation::{Action, Observation, Provider};
 
 /// Reports each process of the host as [`Action::Existing`], in the order of their ids.
+///
+/// A process that has ended and only waits for its parent is one of them, and says so.
 ///
 /// It is no atomic picture: a process that starts meanwhile may be missing, one that is reported
 /// may have ended. A source of events that has been listening since before knows of both.
@@ -19,25 +21,23 @@ pub fn snapshot(reader: &mut Reader, on: &mut dyn FnMut(&Observation<'_>)) -> io
 /// The observation that a process is there.
 pub(crate) fn existing(pid: u32, process: Process<'_>) -> Observation<'_> {
     Observation {
-        time: boot_time(),
+        time: boot_ns(),
         provider: Provider::Procfs,
         pid,
         start: Some(process.start),
         state: process.state,
+        // Of one that has ended there is nothing more to know.
+        incomplete: process.incomplete && !process.image.ended,
         action: Action::Existing(process.image),
-        incomplete: process.incomplete,
     }
 }
 
-/// Reads each process in turn. One that has ended and only waits for its parent is left out:
-/// nothing more will be heard of it.
+/// Reads each process in turn.
 pub(crate) fn walk(reader: &mut Reader, on: &mut dyn FnMut(u32, Process<'_>)) -> io::Result<()> {
     for entry in std::fs::read_dir("/proc")? {
         let Some(pid) = number(entry?.file_name().as_bytes()) else { continue };
         let Some(process) = reader.read(pid, Detail::Image) else { continue };
-        if !process.stat.has_ended() {
-            on(pid, process);
-        }
+        on(pid, process);
     }
     Ok(())
 }
