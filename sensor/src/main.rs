@@ -1,1 +1,39 @@
-fn main() {}
+//! `wanglou-sensor`: reads the command line and says in one line what went wrong.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use wanglou_sensor::cli::{Cli, Command, Output, Watch};
+use wanglou_sensor::output::{Format, Pretty};
+use wanglou_sensor::{doctor, kernel, watch};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("WANGLOU_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    let done = match cli.command {
+        Command::Watch(options) => run_watch(&options),
+        Command::Doctor => doctor::run().context("cannot examine this host"),
+        Command::Loader { ring_bytes } => return kernel::run_loader(ring_bytes),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("wanglou-sensor: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_watch(options: &Watch) -> Result<ExitCode> {
+    let format = match options.output.unwrap_or_else(Output::suitable) {
+        Output::Json => Format::Json,
+        Output::Pretty => Format::Pretty(Pretty::for_stdout(options.tree)),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    let (backend, ring_bytes) = (options.backend, options.ring_bytes);
+    runtime.block_on(watch::watch(watch::Options { backend, format, ring_bytes }))
+}

@@ -46,6 +46,21 @@ pub struct Observation<'a> {
     pub incomplete: bool,
 }
 
+impl Observation<'_> {
+    /// The end of a process of which nothing is known but that it is over by now.
+    pub fn lost_end(pid: u32, start: Option<u64>, now: u64) -> Self {
+        Self {
+            time: now,
+            provider: Provider::Procfs,
+            pid,
+            start,
+            state: State::default(),
+            action: Action::End(End::default()),
+            incomplete: false,
+        }
+    }
+}
+
 /// What is known of a process whatever happened to it.
 #[derive(Clone, Debug, Default)]
 pub struct State<'a> {
@@ -114,6 +129,23 @@ pub struct Image<'a> {
     pub session: Option<u32>,
     /// Namespaces.
     pub namespaces: Namespaces,
+    /// Which paths are not whole.
+    pub cut: Cut,
+    /// A thread of the kernel's own.
+    pub kernel_thread: bool,
+    /// Found when it had ended already: a zombie.
+    pub ended: bool,
+}
+
+/// Which paths are not whole, as they are deeper or longer than the probe goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// `executable` lacks its top.
+    pub executable: bool,
+    /// `working_directory` lacks its top.
+    pub working_directory: bool,
+    /// `script` lacks its end.
+    pub script: bool,
 }
 
 /// Arguments as they lie in memory: each ended by a NUL.

@@ -44,7 +44,7 @@ fn losses_are_exact(ring_bytes: u64) -> Result<()> {
     // Stands still for long enough to lose events whatever the size.
     sys::kill(tiny.pid(), libc::SIGSTOP)?;
     pause(300);
-    let parents = (0..10).map(|n| Parent::start(n)).collect::<Result<Vec<_>>>()?;
+    let parents = (0..10).map(Parent::start).collect::<Result<Vec<_>>>()?;
     pause(200);
     sys::kill(tiny.pid(), libc::SIGCONT)?;
     storm.finish()?;

@@ -3,10 +3,12 @@
 use std::{
     fs,
     os::unix::process::CommandExt,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use wanglou_testkit::{bins, root_or_skip, scratch::Scratch, sys};
 
 /// Has no rights anywhere.
@@ -87,7 +89,7 @@ fn anything_without_rights() -> Result<()> {
 }
 
 fn wrong_usage(args: &[&str]) -> Result<()> {
-    let output = Command::new(bins::sensor()?).args(args).output()?;
+    let output = ends(Command::new(bins::sensor()?).args(args))?;
     ensure!(output.status.code() == Some(2), "{args:?} ends with {}", output.status);
     says_one_line(&output)
 }
@@ -103,7 +105,7 @@ fn without_rights(backend: &str) -> Result<()> {
     fs::copy(bins::sensor()?, &sensor)?;
     let mut command = Command::new(&sensor);
     command.args(["watch", "--backend", backend]).uid(NOBODY).gid(NOBODY);
-    let output = command.output()?;
+    let output = ends(&mut command)?;
     ensure!(output.status.code() == Some(1), "it ends with {}", output.status);
     let stderr = String::from_utf8(output.stderr.clone())?;
     ensure!(!stderr.contains("ready"), "ready without rights: {stderr}");
@@ -114,6 +116,21 @@ fn without_rights(backend: &str) -> Result<()> {
     ensure!(left == 0, "{left} programs left attached");
     // With `auto` one line more says why not the probes.
     if backend == "auto" { no_panic(&stderr) } else { says_one_line(&output) }
+}
+
+/// It does so by itself, soon: one that starts to watch instead is ended.
+fn ends(command: &mut Command) -> Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while child.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            child.kill()?;
+            bail!("it still runs: {}", String::from_utf8_lossy(&child.wait_with_output()?.stderr));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(child.wait_with_output()?)
 }
 
 fn says_one_line(output: &Output) -> Result<()> {

@@ -18,6 +18,8 @@ pub mod flags {
     pub const KTHREAD: u32 = 1 << 5;
     /// The script's name is longer than what was kept.
     pub const SCRIPT_CUT: u32 = 1 << 6;
+    /// All its threads have ended: a zombie.
+    pub const DEAD: u32 = 1 << 7;
 }
 
 /// What a process runs; the variable parts follow in the order of their lengths.

@@ -34,6 +34,9 @@ pub fn write(slot: *mut Slot, task: Task) -> u64 {
     };
     if let Some(signal) = task.signal() {
         body.session = signal.session();
+        if signal.is_dead() {
+            body.flags |= flags::DEAD;
+        }
         if let Some((major, minor)) = signal.tty() {
             body.flags |= flags::TTY;
             body.tty_major = major;

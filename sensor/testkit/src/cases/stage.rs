@@ -84,7 +84,7 @@ impl Stage {
 
     /// Runs a command to its end, however that is; its pid.
     pub fn run(&self, command: &mut Command) -> Result<u32> {
-        let mut child = command.stdout(Stdio::null()).spawn()?;
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         child.wait()?;
         Ok(child.id())
     }

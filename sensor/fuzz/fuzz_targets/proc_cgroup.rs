@@ -1,0 +1,11 @@
+//! /proc/PID/cgroup and /proc/self/mountinfo.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wanglou_sensor::procfs::cgroup;
+
+fuzz_target!(|text: &[u8]| {
+    let controller = cgroup::hierarchy(text).and_then(|hierarchy| hierarchy.controller);
+    cgroup::path(text, controller);
+    cgroup::path(text, Some("pids"));
+});

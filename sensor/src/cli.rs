@@ -1,0 +1,88 @@
+//! The command line.
+
+use std::io::IsTerminal as _;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::kernel::{MAX_RING_BYTES, MIN_RING_BYTES};
+use crate::source::Backend;
+
+/// Tells what every process of this host does.
+#[derive(Debug, Parser)]
+#[command(name = "wanglou-sensor", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print this host's events; needs no control plane and no files
+    Watch(Watch),
+    /// Say what this kernel and these rights allow, and what to do about the rest
+    Doctor,
+    /// Attach the probes and hand them over: the sensor starts itself so
+    #[command(hide = true, name = crate::kernel::LOADER)]
+    Loader {
+        /// Size of the ring in bytes.
+        #[arg(value_parser = ring_bytes)]
+        ring_bytes: u32,
+    },
+}
+
+/// Flags of `watch`.
+#[derive(Debug, clap::Args)]
+pub struct Watch {
+    /// How events are written: `json` is one object a line [default: pretty on a terminal]
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
+    /// How to see: `auto` takes eBPF where the kernel can, else cn_proc
+    #[arg(long, value_enum, default_value = "auto")]
+    pub backend: Backend,
+    /// Which events to report, with commas between
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "process")]
+    pub events: Vec<Events>,
+    /// Size of the ring between kernel and sensor in bytes, a power of two
+    #[arg(long, value_parser = ring_bytes, default_value_t = DEFAULT_RING_BYTES)]
+    pub ring_bytes: u32,
+    /// Indent each process below the one that created it (pretty only)
+    #[arg(long)]
+    pub tree: bool,
+}
+
+/// Enough for a second's pause in a storm of 10,000 processes a second; a mapped ring counts twice in
+/// the resident set.
+const DEFAULT_RING_BYTES: u32 = 2 << 20;
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// One object a line.
+    Json,
+    /// Columns for people.
+    Pretty,
+}
+
+impl Output {
+    /// What suits standard output: columns for people, objects for programs.
+    pub fn suitable() -> Self {
+        if std::io::stdout().is_terminal() { Self::Pretty } else { Self::Json }
+    }
+}
+
+/// What can be reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Events {
+    /// Processes: fork, exec, end, changed ids.
+    Process,
+}
+
+fn ring_bytes(text: &str) -> Result<u32, String> {
+    let range = MIN_RING_BYTES..=MAX_RING_BYTES;
+    let bytes = text.parse().ok().filter(|bytes| range.contains(bytes));
+    bytes.filter(|bytes: &u32| bytes.is_power_of_two()).ok_or_else(|| {
+        format!("it has to be a power of two from {MIN_RING_BYTES} to {MAX_RING_BYTES}")
+    })
+}

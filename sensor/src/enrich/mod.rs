@@ -1,0 +1,315 @@
+//! Gives observations an identity: who is it, who created it, what does it run. Waits for nothing;
+//! what is not known yet is absent.
+
+mod arguments;
+mod event;
+mod executables;
+mod identity;
+mod table;
+mod text;
+
+use crate::action::Action as Name;
+use crate::clock::Clock;
+use crate::host::Host;
+use crate::observation::{Action, Ids, Image, NS_PER_TICK, Observation, ProcessKey};
+use crate::outlet::Outlet;
+
+use self::event::Draft;
+use self::executables::Executables;
+use self::identity::{EntityId, Identity};
+use self::table::{Entry, Parent, Table};
+
+/// The process table and what makes events of observations with it.
+#[derive(Debug)]
+pub struct Enricher {
+    identity: Identity,
+    clock: Clock,
+    table: Table,
+    executables: Executables,
+    draft: Draft,
+    snapshot: u32,
+}
+
+impl Enricher {
+    /// For this host; its table is empty.
+    pub fn new(host: &Host) -> Self {
+        Self {
+            identity: Identity::new(&host.id, &host.boot_id),
+            clock: Clock::now(),
+            table: Table::default(),
+            executables: Executables::default(),
+            draft: Draft::default(),
+            snapshot: 0,
+        }
+    }
+
+    /// Reads how far UTC is from the boot clock now.
+    pub fn adjust_clock(&mut self) {
+        self.clock = Clock::now();
+    }
+
+    /// The clock that events are told in.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Processes known, and given up for lack of room.
+    pub fn table_size(&self) -> (usize, u64) {
+        (self.table.len(), self.table.evicted())
+    }
+
+    /// Makes events of what was seen.
+    pub fn observe(&mut self, seen: &Observation<'_>, outlet: &mut Outlet) {
+        match &seen.action {
+            Action::Fork { creator } => self.fork(seen, *creator, outlet),
+            Action::Exec(image) => self.exec(seen, image, outlet),
+            Action::End(_) => self.end(seen, outlet),
+            Action::Credentials { old } => self.credentials(seen, *old, outlet),
+            Action::Existing(image) => {
+                if self.table.get(seen.pid, seen.start).is_none() {
+                    self.existing(seen, image, false, outlet);
+                }
+            }
+        }
+    }
+
+    fn fork(
+        &mut self,
+        seen: &Observation<'_>,
+        creator: Option<(u32, Option<u64>)>,
+        outlet: &mut Outlet,
+    ) {
+        // A fork that was under way when the snapshot was taken: it has been told of already.
+        if seen.start.is_some() && self.table.get(seen.pid, seen.start).is_some() {
+            return;
+        }
+        let mut entry = self.entry(seen);
+        if let Some((pid, start)) = creator {
+            // The child still has its creator's ids: this may be the first we see of a change.
+            self.notice(pid, start, seen, outlet);
+            if let Some(known) = self.table.get(pid, start) {
+                entry.executable = known.executable.clone();
+            }
+            entry.parent = Some(self.parent(pid, start));
+        }
+        self.table.insert(seen.pid, entry);
+        self.report(Name::Fork, seen, outlet);
+    }
+
+    fn exec(&mut self, seen: &Observation<'_>, image: &Image<'_>, outlet: &mut Outlet) {
+        self.ensure_known(seen);
+        self.notice(seen.pid, seen.start, seen, outlet);
+        self.run(seen, image);
+        self.report(Name::Exec, seen, outlet);
+    }
+
+    fn end(&mut self, seen: &Observation<'_>, outlet: &mut Outlet) {
+        // Before 6.16 two threads that end together can both take themselves for the last.
+        if self.table.get(seen.pid, seen.start).is_some_and(|entry| entry.ended) {
+            return;
+        }
+        self.ensure_known(seen);
+        self.notice(seen.pid, seen.start, seen, outlet);
+        self.report(Name::End, seen, outlet);
+        self.table.end(seen.pid, seen.start);
+    }
+
+    fn credentials(
+        &mut self,
+        seen: &Observation<'_>,
+        old: Option<(Ids, Ids)>,
+        outlet: &mut Outlet,
+    ) {
+        self.ensure_known(seen);
+        if let (Some((user, group)), Some(entry)) =
+            (old, self.table.get_mut(seen.pid, seen.start))
+        {
+            (entry.user, entry.group) = (Some(user), Some(group));
+        }
+        self.notice(seen.pid, seen.start, seen, outlet);
+    }
+
+    /// A process that a snapshot found and that no event told of.
+    fn existing(
+        &mut self,
+        seen: &Observation<'_>,
+        image: &Image<'_>,
+        recovered: bool,
+        outlet: &mut Outlet,
+    ) {
+        self.ensure_known(seen);
+        self.run(seen, image);
+        self.draft.recovered = recovered;
+        self.report(Name::ExistingProcess, seen, outlet);
+        self.draft.recovered = false;
+        if image.ended {
+            self.table.end(seen.pid, seen.start);
+        }
+    }
+
+    /// A process that nothing was known of: we came later, or an event was lost.
+    fn ensure_known(&mut self, seen: &Observation<'_>) {
+        if self.table.get(seen.pid, seen.start).is_some() {
+            return;
+        }
+        let mut entry = self.entry(seen);
+        entry.parent = seen.state.real_parent.map(|pid| {
+            let start = self.table.get(pid, None).and_then(|parent| parent.start);
+            self.parent(pid, start)
+        });
+        self.table.insert(seen.pid, entry);
+    }
+
+    fn entry(&self, seen: &Observation<'_>) -> Entry {
+        Entry {
+            start: seen.start,
+            entity: self.entity(seen.pid, seen.start),
+            name: seen.state.name.unwrap_or_default().into(),
+            executable: None,
+            parent: None,
+            user: seen.state.user,
+            group: seen.state.group,
+            vpid: seen.state.vpid,
+            ended: false,
+            snapshot: self.snapshot,
+        }
+    }
+
+    /// The process runs this image now.
+    fn run(&mut self, seen: &Observation<'_>, image: &Image<'_>) {
+        let executable = image.executable.map(|path| self.executables.intern(path));
+        let Some(entry) = self.table.get_mut(seen.pid, seen.start) else { return };
+        entry.executable = executable;
+        entry.snapshot = self.snapshot;
+        if let Some(name) = seen.state.name {
+            entry.name = name.into();
+        }
+    }
+
+    /// Tells of ids that are not what they were when the process `pid` was last seen.
+    fn notice(
+        &mut self,
+        pid: u32,
+        start: Option<u64>,
+        seen: &Observation<'_>,
+        outlet: &mut Outlet,
+    ) {
+        let Some(entry) = self.table.get_mut(pid, start) else { return };
+        let (old_user, old_group) = (entry.user, entry.group);
+        entry.user = seen.state.user.or(old_user);
+        entry.group = seen.state.group.or(old_group);
+        let changed = |old: Option<Ids>, new: Option<Ids>| new.filter(|&new| old != Some(new));
+        // A first sight is no change, unless the source says that it is one.
+        let told = matches!(seen.action, Action::Credentials { .. });
+        let user = changed(old_user, seen.state.user).filter(|_| told || old_user.is_some());
+        let group = changed(old_group, seen.state.group).filter(|_| told || old_group.is_some());
+        if user.is_none() && group.is_none() {
+            return;
+        }
+        let known = Known { pid, start, old_user, old_group };
+        if let Some(user) = user {
+            self.report_change(Name::UidChange, &known, user, seen, outlet);
+        }
+        if let Some(group) = group {
+            self.report_change(Name::GidChange, &known, group, seen, outlet);
+        }
+    }
+
+    fn report(&mut self, action: Name, seen: &Observation<'_>, outlet: &mut Outlet) {
+        let Some(entry) = self.table.get(seen.pid, seen.start) else { return };
+        self.draft.event(action, seen, entry, &self.table, self.clock, outlet);
+    }
+
+    fn report_change(
+        &mut self,
+        action: Name,
+        known: &Known,
+        new: Ids,
+        seen: &Observation<'_>,
+        outlet: &mut Outlet,
+    ) {
+        let Some(entry) = self.table.get(known.pid, known.start) else { return };
+        self.draft.change(action, known, new, seen, entry, &self.table, self.clock, outlet);
+    }
+
+    fn parent(&self, pid: u32, start: Option<u64>) -> Parent {
+        Parent { pid, start, entity: self.entity(pid, start) }
+    }
+
+    fn entity(&self, pid: u32, start: Option<u64>) -> Option<EntityId> {
+        let start_ticks = start? / NS_PER_TICK;
+        Some(match self.table.get(pid, start).and_then(|entry| entry.entity) {
+            Some(entity) => entity,
+            None => self.identity.of(ProcessKey { pid, start_ticks }),
+        })
+    }
+}
+
+/// A process whose ids changed, and what they were.
+struct Known {
+    pid: u32,
+    start: Option<u64>,
+    old_user: Option<Ids>,
+    old_group: Option<Ids>,
+}
+
+/// Snapshots: how the table is built, and mended after a loss.
+impl Enricher {
+    /// Begins a snapshot: who is not seen in it is gone.
+    pub fn begin_snapshot(&mut self) {
+        self.snapshot = self.snapshot.wrapping_add(1);
+    }
+
+    /// A snapshot shows this process. `Missing` if no event has told of it.
+    pub fn seen_in_snapshot(&mut self, seen: &Observation<'_>) -> InSnapshot {
+        let Action::Existing(image) = &seen.action else { return InSnapshot::Known };
+        let snapshot = self.snapshot;
+        let executable = image.executable.map(|path| self.executables.intern(path));
+        let Some(entry) = self.table.get_mut(seen.pid, seen.start) else {
+            return InSnapshot::Missing;
+        };
+        if image.ended {
+            // A zombie whose end was lost stays unseen, as if it were gone.
+            return InSnapshot::Known;
+        }
+        entry.snapshot = snapshot;
+        if entry.executable == executable { InSnapshot::Known } else { InSnapshot::Changed }
+    }
+
+    /// Reports a process that the snapshot shows and that no event told of.
+    pub fn adopt(&mut self, seen: &Observation<'_>, recovered: bool, outlet: &mut Outlet) {
+        if let Action::Existing(image) = &seen.action {
+            self.existing(seen, image, recovered, outlet);
+        }
+    }
+
+    /// Reports the end of each process that was there before `began` and that the snapshot did not
+    /// show; says how many.
+    pub fn end_unseen(&mut self, began: u64, now: u64, outlet: &mut Outlet) -> u64 {
+        let older = |entry: &Entry| entry.start.is_none_or(|start| start < began);
+        let gone: Vec<_> = self
+            .table
+            .unseen(self.snapshot)
+            .filter(|(_, entry)| older(entry))
+            .map(|(pid, entry)| (pid, entry.start))
+            .collect();
+        self.draft.recovered = true;
+        for &(pid, start) in &gone {
+            let seen = Observation::lost_end(pid, start, now);
+            self.end(&seen, outlet);
+        }
+        self.draft.recovered = false;
+        gone.len() as u64
+    }
+}
+
+/// What the table says of a process that a snapshot shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InSnapshot {
+    /// It is known.
+    Known,
+    /// It is known, and runs something else.
+    Changed,
+    /// Nothing is known of it.
+    Missing,
+}

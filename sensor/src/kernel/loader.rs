@@ -1,0 +1,224 @@
+//! The loader: a process that lives for a moment. It reads the kernel's BTF, has the probes verified
+//! and attached, hands their descriptors over and is gone, with its rights and its memory.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use aya::maps::{Map, MapData};
+use aya::{Btf as AyaBtf, Ebpf, EbpfError, EbpfLoader, Endianness, Pod, VerifierLogLevel};
+use thiserror::Error;
+use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::{Offsets, Settings};
+
+use super::btf::{Btf, BtfError};
+use super::message::{self, Loaded, ProgramReport, VERSION};
+use super::programs::{self, Hook, PROGRAMS, Spec};
+use super::{offsets, reduce, sys};
+
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Slots for each CPU, as in the probes' `scratch.rs`.
+const SCRATCH_LEVELS: u32 = 2;
+
+/// The compiled probes.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WANGLOU_EBPF_OBJECT"));
+
+/// Why there are no probes.
+#[derive(Debug, Error)]
+pub(super) enum LoadError {
+    #[error("cannot read {BTF}: {0}: the kernel needs CONFIG_DEBUG_INFO_BTF")]
+    NoBtf(io::Error),
+    #[error("cannot use {BTF}: {0}")]
+    BadBtf(#[from] BtfError),
+    #[error("the kernel's BTF does not name {0}: the kernel is older than 5.8 or lacks the hook")]
+    NoHook(String),
+    #[error("the kernel refuses to load probes: {0}: needs root, or CAP_BPF and CAP_PERFMON")]
+    NoRights(String),
+    #[error("the kernel does not load the probes: {0}")]
+    Refused(String),
+    #[error("the {program} probe does not run: {reason}")]
+    Program { program: &'static str, reason: String },
+    #[error("cannot count this host's CPUs: {0}")]
+    Cpus(io::Error),
+}
+
+/// `Offsets` for aya: plain words without padding.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PlainOffsets(Offsets);
+// SAFETY: `repr(C)` of `u32`s only, checked by `zerocopy::IntoBytes` on the type inside.
+unsafe impl Pod for PlainOffsets {}
+
+/// `Settings` for aya: plain words without padding.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PlainSettings(Settings);
+// SAFETY: as above.
+unsafe impl Pod for PlainSettings {}
+
+/// What the kernel's BTF told us.
+struct Knowledge {
+    offsets: Offsets,
+    settings: Settings,
+    reduced: Vec<u8>,
+}
+
+/// Everything to be handed over.
+struct Handover {
+    reports: Vec<ProgramReport>,
+    fds: Vec<OwnedFd>,
+    cpus: u32,
+}
+
+/// Loads, hands over to `socket`, and returns whether there are probes.
+pub(super) fn run(socket: BorrowedFd<'_>, ring_bytes: u32) -> io::Result<bool> {
+    let (loaded, fds) = match load(ring_bytes) {
+        Ok(Handover { reports, fds, cpus }) => {
+            (Loaded { version: VERSION, error: None, programs: reports, cpus }, fds)
+        }
+        Err(error) => {
+            let error = Some(error.to_string());
+            (Loaded { version: VERSION, error, programs: Vec::new(), cpus: 0 }, Vec::new())
+        }
+    };
+    let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    message::send(socket, &loaded, &borrowed)?;
+    Ok(loaded.error.is_none())
+}
+
+fn load(ring_bytes: u32) -> Result<Handover, LoadError> {
+    let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Cpus(error))? as u32;
+    let mut knowledge = study(cpus)?;
+    knowledge.settings.wake_bytes = ring_bytes / 4;
+    let btf = AyaBtf::parse(&knowledge.reduced, Endianness::default())
+        .map_err(|error| LoadError::Refused(one_line(&error)))?;
+    let mut ebpf = open(&knowledge, ring_bytes, cpus)?;
+
+    let mut reports = Vec::new();
+    let mut fds = maps(&mut ebpf)?;
+    for spec in PROGRAMS {
+        match attach(&mut ebpf, spec, &btf) {
+            Ok((verified, program, link)) => {
+                reports.push(ProgramReport { name: spec.name.into(), missing: None, verified });
+                fds.extend([program, link]);
+            }
+            Err(reason) if spec.instead.is_some() => {
+                let missing = Some(reason);
+                reports.push(ProgramReport { name: spec.name.into(), missing, verified: None });
+            }
+            Err(reason) => return Err(LoadError::Program { program: spec.name, reason }),
+        }
+    }
+    Ok(Handover { reports, fds, cpus })
+}
+
+/// Reads the kernel's BTF once; its five megabytes are gone when this returns.
+fn study(cpus: u32) -> Result<Knowledge, LoadError> {
+    let bytes = fs::read(BTF).map_err(LoadError::NoBtf)?;
+    let btf = Btf::parse(&bytes)?;
+    let names = programs::btf_names();
+    let wanted: Vec<_> = names.values().map(|(kind, name)| (*kind, name.as_str())).collect();
+    let found = btf.find(&wanted);
+    for spec in PROGRAMS.iter().filter(|spec| spec.instead.is_none()) {
+        let (kind, name) = &names[spec.name];
+        if !found.contains_key(&(*kind, name.as_str())) {
+            return Err(LoadError::NoHook(spec.hook.section()));
+        }
+    }
+    Ok(Knowledge {
+        offsets: offsets::offsets(&btf),
+        settings: Settings {
+            wake_bytes: 0,
+            exit_tells_group_dead: offsets::exit_tells_group_dead(&btf).into(),
+            cgroup_subsys: offsets::cgroup_subsys(&btf),
+            iterator_slot: cpus * SCRATCH_LEVELS,
+        },
+        reduced: reduce::reduce(&btf, &found.values().copied().collect::<Vec<_>>()),
+    })
+}
+
+/// Makes the maps and relocates the programs.
+fn open(knowledge: &Knowledge, ring_bytes: u32, cpus: u32) -> Result<Ebpf, LoadError> {
+    let offsets = PlainOffsets(knowledge.offsets);
+    let settings = PlainSettings(knowledge.settings);
+    let rows = cpus * Program::ALL.len() as u32;
+    let mut loader = EbpfLoader::new();
+    loader
+        .btf(None)
+        .verifier_log_level(VerifierLogLevel::STATS)
+        .override_global("OFFSETS", &offsets, true)
+        .override_global("SETTINGS", &settings, true)
+        .map_max_entries("EVENTS", ring_bytes)
+        .map_max_entries("COUNTERS", rows)
+        .map_max_entries("SCRATCH", cpus * SCRATCH_LEVELS + 1);
+    loader.load(OBJECT).map_err(|error| {
+        let text = one_line(&error);
+        if is_forbidden(&error) { LoadError::NoRights(text) } else { LoadError::Refused(text) }
+    })
+}
+
+/// Ring and counters, in this order.
+fn maps(ebpf: &mut Ebpf) -> Result<Vec<OwnedFd>, LoadError> {
+    ["EVENTS", "COUNTERS"]
+        .into_iter()
+        .map(|name| {
+            let refused = |error: String| LoadError::Refused(format!("map {name}: {error}"));
+            let map = ebpf.map(name).ok_or_else(|| refused("is not in the object".into()))?;
+            let data: &MapData = match map {
+                Map::RingBuf(data) | Map::Array(data) => data,
+                _ => return Err(refused("has another type".into())),
+            };
+            data.fd().as_fd().try_clone_to_owned().map_err(|error| refused(error.to_string()))
+        })
+        .collect()
+}
+
+/// Returns the verified instructions, the program and its link, or why there is none.
+fn attach(
+    ebpf: &mut Ebpf,
+    spec: &Spec,
+    btf: &AyaBtf,
+) -> Result<(Option<u32>, OwnedFd, OwnedFd), String> {
+    programs::load(ebpf, spec, btf).map_err(|error| one_line(&error))?;
+    let program = ebpf.program(spec.name).ok_or("is not in the object")?;
+    let fd = program.fd().map_err(|error| one_line(&error))?;
+    let link = match spec.hook {
+        Hook::Iterator(_) => sys::link_iterator(fd.as_fd()),
+        Hook::Tracepoint(_) | Hook::FunctionEntry(_) => sys::attach(fd.as_fd()),
+    }
+    .map_err(|error| format!("cannot attach to {}: {error}", spec.hook.section()))?;
+    let fd = fd.as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
+    Ok((programs::verified(program), fd, link))
+}
+
+fn is_forbidden(error: &EbpfError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return io.kind() == io::ErrorKind::PermissionDenied;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// An error and its causes in one line; of a verifier's log, which may have thousands, the last.
+fn one_line(error: &dyn std::error::Error) -> String {
+    const LAST_LINES: usize = 3;
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.to_string();
+        if !text.contains(&inner) {
+            text = format!("{text}: {inner}");
+        }
+        cause = error.source();
+    }
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.split_first() {
+        Some((first, rest)) if rest.len() > LAST_LINES => {
+            format!("{first} … {}", rest[rest.len() - LAST_LINES..].join(" | "))
+        }
+        _ => lines.join(" | "),
+    }
+}

@@ -1,0 +1,178 @@
+//! The worker's side of the probes: the ring, the counters and the links that keep them attached.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use aya::maps::{Map, MapData, RingBuf};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use thiserror::Error;
+use wanglou_sensor_common::counters::Program;
+
+use super::counters::{CounterMap, Totals};
+use super::log::ProbeLog;
+use super::message::{self, Loaded};
+use super::programs::PROGRAMS;
+use super::sys;
+
+/// Why there are no probes.
+#[derive(Debug, Error)]
+pub enum ProbesError {
+    /// The loader says why.
+    #[error("{0}")]
+    Loader(String),
+    /// The loader could not be started or ended without a word.
+    #[error("the loader of the probes failed: {0}")]
+    Start(#[source] io::Error),
+    /// What the loader handed over cannot be used.
+    #[error("cannot use what the loader handed over: {0}")]
+    Handover(String),
+}
+
+/// A program as it was found at start.
+#[derive(Clone, Debug)]
+pub struct ProgramStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it hangs: `tp_btf/sched_process_exec`.
+    pub hook: String,
+    /// Why it does not run.
+    pub missing: Option<String>,
+    /// What serves instead; `None`: without it there are no probes at all.
+    pub instead: Option<&'static str>,
+    /// Instructions that the verifier walked; `None` where the kernel does not say (before 5.16).
+    pub verified: Option<u32>,
+}
+
+struct Attached {
+    counters: Option<Program>,
+    program: OwnedFd,
+    link: Option<OwnedFd>,
+}
+
+/// Probes that are attached for as long as this lives.
+pub struct Probes {
+    ring: RingBuf<MapData>,
+    counters: CounterMap,
+    attached: Vec<Attached>,
+    iterator: Option<OwnedFd>,
+    programs: Vec<ProgramStatus>,
+}
+
+impl Probes {
+    /// Has a loader attach everything; the ring is `ring_bytes` large, a power of two.
+    pub fn load(ring_bytes: u32) -> Result<Self, ProbesError> {
+        let (loaded, fds) = start_loader(ring_bytes).map_err(ProbesError::Start)?;
+        if let Some(error) = loaded.error {
+            return Err(ProbesError::Loader(error));
+        }
+        Self::take_over(&loaded, fds)
+    }
+
+    fn take_over(loaded: &Loaded, fds: Vec<OwnedFd>) -> Result<Self, ProbesError> {
+        let handover = |what: &str| ProbesError::Handover(what.to_owned());
+        let mut fds = fds.into_iter();
+        let mut next = || fds.next().ok_or_else(|| handover("a descriptor is missing"));
+        let ring = MapData::from_fd(next()?)
+            .and_then(|data| RingBuf::try_from(Map::RingBuf(data)))
+            .map_err(|error| ProbesError::Handover(error.to_string()))?;
+        let counters = CounterMap::map(next()?, loaded.cpus as usize)
+            .map_err(|error| ProbesError::Handover(format!("the counters: {error}")))?;
+
+        let (mut attached, mut programs, mut iterator) = (Vec::new(), Vec::new(), None);
+        for report in &loaded.programs {
+            let spec = PROGRAMS
+                .iter()
+                .find(|spec| spec.name == report.name)
+                .ok_or_else(|| handover(&format!("unknown program {}", report.name)))?;
+            programs.push(ProgramStatus {
+                name: spec.name,
+                hook: spec.hook.section(),
+                missing: report.missing.clone(),
+                instead: spec.instead,
+                verified: report.verified,
+            });
+            if report.missing.is_some() {
+                continue;
+            }
+            let (program, link) = (next()?, next()?);
+            match spec.counters {
+                None => iterator = Some(link),
+                counters => attached.push(Attached { counters, program, link: Some(link) }),
+            }
+        }
+        Ok(Self { ring, counters, attached, iterator, programs })
+    }
+
+    /// Hands every waiting record to `on`, at most `limit`; says how many there were.
+    pub fn drain(&mut self, limit: usize, on: &mut dyn FnMut(&[u8])) -> usize {
+        let mut records = 0;
+        while records < limit {
+            let Some(record) = self.ring.next() else { break };
+            on(&record);
+            records += 1;
+        }
+        records
+    }
+
+    /// What the probes counted so far.
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.counters.totals();
+        for attached in &self.attached {
+            if let Some(program) = attached.counters {
+                let misses = sys::recursion_misses(attached.program.as_fd());
+                totals[program as usize].nested += misses.unwrap_or(0);
+            }
+        }
+        totals
+    }
+
+    /// Begins a snapshot of all processes; `None` where the kernel has no iterator.
+    pub fn snapshot(&self) -> Option<io::Result<OwnedFd>> {
+        self.iterator.as_ref().map(|link| sys::run_iterator(link.as_fd()))
+    }
+
+    /// Nothing more goes into the ring; what is in it stays to be drained.
+    pub fn detach(&mut self) {
+        for attached in &mut self.attached {
+            attached.link = None;
+        }
+    }
+
+    /// The programs as they were found at start.
+    pub fn programs(&self) -> &[ProgramStatus] {
+        &self.programs
+    }
+
+    /// The probes' own log; to be opened before rights are given up.
+    pub fn log(&self) -> Option<ProbeLog> {
+        // The exec probe is the one that has something to say.
+        let exec = self.attached.iter().find(|one| one.counters == Some(Program::Exec))?;
+        ProbeLog::of(exec.program.as_fd())
+    }
+}
+
+/// Readable when the ring fills up.
+impl AsFd for Probes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
+    }
+}
+
+fn start_loader(ring_bytes: u32) -> io::Result<(Loaded, Vec<OwnedFd>)> {
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let mut loader = Command::new("/proc/self/exe")
+        .arg0("wanglou-sensor")
+        .args([super::LOADER, &ring_bytes.to_string()])
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()?;
+    let received = message::receive(&ours);
+    let status = loader.wait()?;
+    received.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::other(format!("it ended with {status}")),
+        _ => error,
+    })
+}

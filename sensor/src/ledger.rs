@@ -1,0 +1,174 @@
+//! The books of a run: produced = delivered + dropped + in flight, by action, always.
+//!
+//! An event is *produced* once it is known to have happened: when it enters the queue, or when a
+//! counter says that it was lost before. It is *delivered* when the output has it.
+
+use std::collections::BTreeMap;
+
+use wanglou_api::event::Ledger as View;
+
+use crate::action::Action;
+
+/// Why an event was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The ring had no room.
+    RingFull,
+    /// The record is larger than the ring.
+    Oversized,
+    /// The kernel or the probe skipped a run inside a run.
+    Recursion,
+    /// The netlink socket had no room.
+    NetlinkOverrun,
+    /// A record or message that does not fit its layout.
+    DecodeRefused,
+    /// A queue inside the sensor had no room.
+    QueueFull,
+}
+
+impl Cause {
+    /// Every cause, in the order of its number.
+    pub const ALL: [Self; 6] = [
+        Self::RingFull,
+        Self::Oversized,
+        Self::Recursion,
+        Self::NetlinkOverrun,
+        Self::DecodeRefused,
+        Self::QueueFull,
+    ];
+
+    /// As it stands in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::Oversized => "oversized",
+            Self::Recursion => "recursion",
+            Self::NetlinkOverrun => "netlink_overrun",
+            Self::DecodeRefused => "decode_refused",
+            Self::QueueFull => "queue_full",
+        }
+    }
+}
+
+/// A count for each action.
+pub type ByAction = [u64; Action::ALL.len()];
+
+/// A count for each cause and action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses([ByAction; Cause::ALL.len()]);
+
+impl Losses {
+    /// Counts `events` lost.
+    pub fn add(&mut self, cause: Cause, action: Action, events: u64) {
+        self.0[cause as usize][action as usize] += events;
+    }
+
+    /// Adds others.
+    pub fn merge(&mut self, others: &Self) {
+        for (mine, theirs) in self.0.iter_mut().flatten().zip(others.0.iter().flatten()) {
+            *mine += theirs;
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.0.iter().flatten().sum()
+    }
+
+    /// What is written: by cause, then action, without zeros.
+    pub fn named(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        Cause::ALL
+            .into_iter()
+            .map(|cause| (cause.name().to_owned(), named(&self.0[cause as usize])))
+            .filter(|(_, by_action)| !by_action.is_empty())
+            .collect()
+    }
+}
+
+/// By action, without zeros.
+pub fn named(counts: &ByAction) -> BTreeMap<String, u64> {
+    Action::ALL
+        .into_iter()
+        .map(|action| (action.name().to_owned(), counts[action as usize]))
+        .filter(|&(_, count)| count > 0)
+        .collect()
+}
+
+/// The books.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ledger {
+    produced: ByAction,
+    dropped: Losses,
+}
+
+impl Ledger {
+    /// An event enters the queue.
+    pub fn produce(&mut self, action: Action) {
+        self.produced[action as usize] += 1;
+    }
+
+    /// Events are lost that had not been produced yet.
+    pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
+        self.produced[action as usize] += events;
+        self.dropped.add(cause, action, events);
+    }
+
+    /// The balance, given what the output has.
+    pub fn balance(&self, delivered: &ByAction) -> Balance {
+        let settled = delivered.iter().sum::<u64>() + self.dropped.total();
+        Balance {
+            produced: named(&self.produced),
+            delivered: named(delivered),
+            dropped: self.dropped.named(),
+            in_flight: self.produced.iter().sum::<u64>() - settled,
+        }
+    }
+}
+
+/// The books at one moment, as they are written.
+#[derive(Debug)]
+pub struct Balance {
+    produced: BTreeMap<String, u64>,
+    delivered: BTreeMap<String, u64>,
+    dropped: BTreeMap<String, BTreeMap<String, u64>>,
+    in_flight: u64,
+}
+
+impl Balance {
+    /// `wanglou.ledger`.
+    pub fn view(&self) -> View<'_> {
+        View {
+            produced: Some(&self.produced),
+            delivered: Some(&self.delivered),
+            dropped: Some(&self.dropped),
+            in_flight: Some(self.in_flight),
+        }
+    }
+
+    /// Totals: produced, delivered, dropped.
+    pub fn totals(&self) -> (u64, u64, u64) {
+        let dropped = self.dropped.values().flat_map(BTreeMap::values).sum();
+        (self.produced.values().sum(), self.delivered.values().sum(), dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_produced_is_somewhere() {
+        let mut ledger = Ledger::default();
+        for _ in 0..5 {
+            ledger.produce(Action::Exec);
+        }
+        ledger.lose(Cause::RingFull, Action::Fork, 3);
+        let mut delivered = ByAction::default();
+        delivered[Action::Exec as usize] = 2;
+        let balance = ledger.balance(&delivered);
+
+        assert_eq!(balance.totals(), (8, 2, 3));
+        assert_eq!(balance.in_flight, 3);
+        assert_eq!(balance.dropped["ring_full"]["fork"], 3);
+    }
+}

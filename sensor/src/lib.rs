@@ -1,0 +1,24 @@
+//! The sensor: what every process of a host does, completely and cheaply, and every loss accounted
+//! for. `watch.rs` tells the story.
+
+pub mod action;
+pub mod cli;
+pub mod clock;
+pub mod cn_proc;
+pub mod decode;
+pub mod doctor;
+pub mod enrich;
+pub mod gap;
+pub mod host;
+pub mod kernel;
+pub mod ledger;
+pub mod observation;
+pub mod outlet;
+pub mod output;
+pub mod privileges;
+pub mod procfs;
+pub mod queue;
+pub mod reconcile;
+pub mod signal;
+pub mod source;
+pub mod watch;

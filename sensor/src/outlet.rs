@@ -1,0 +1,145 @@
+//! Where events leave the sensor: numbered, marked with host and run, written as lines, booked.
+
+use std::io;
+use std::time::Duration;
+
+use wanglou_api::event::{
+    Boot, Event, EventMeta, Gap as GapView, Host as HostView, Run, Strings, Wanglou,
+};
+
+use crate::action::Action;
+use crate::clock::Clock;
+use crate::gap::Gap;
+use crate::host::Host;
+use crate::ledger::{Balance, Cause, Ledger, Losses};
+use crate::output::Format;
+use crate::queue::{Chunk, Queue};
+
+/// One output with its queue and its books.
+#[derive(Debug)]
+pub struct Outlet {
+    host: Host,
+    format: Format,
+    queue: Queue,
+    chunk: Chunk,
+    sequence: u64,
+    ledger: Ledger,
+    losses: Losses,
+}
+
+impl Outlet {
+    /// An outlet of this host's events.
+    pub fn new(host: Host, format: Format, queue: Queue) -> Self {
+        Self {
+            host,
+            format,
+            queue,
+            chunk: Chunk::default(),
+            sequence: 0,
+            ledger: Ledger::default(),
+            losses: Losses::default(),
+        }
+    }
+
+    /// An event happened.
+    pub fn report(&mut self, action: Action, event: Event<'_>) {
+        self.ledger.produce(action);
+        self.write(Some(action), event);
+    }
+
+    /// Events were lost before they could be reported.
+    pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
+        if events > 0 {
+            self.ledger.lose(cause, action, events);
+            self.losses.add(cause, action, events);
+        }
+    }
+
+    /// The losses that no gap has told of yet.
+    pub fn take_losses(&mut self) -> Losses {
+        std::mem::take(&mut self.losses)
+    }
+
+    /// Waits until the output has room for more; `false` if it has none within `patience`.
+    pub fn wait_for_room(&mut self, patience: Duration) -> bool {
+        self.queue.wait_for_room(&self.chunk, patience)
+    }
+
+    /// Hands over what has been written so far.
+    pub fn flush(&mut self) {
+        self.queue.send(&mut self.chunk);
+    }
+
+    /// Tells of an interval with losses.
+    pub fn report_gap(&mut self, clock: Clock, gap: &Gap) {
+        let (lost, recovered) = (gap.lost.named(), crate::ledger::named(&gap.recovered));
+        let view = GapView {
+            lost: Some(&lost),
+            recovered: Some(&recovered),
+            unrecovered: Some(gap.unrecovered()),
+        };
+        let mut event = metric(clock, gap.end, "gap");
+        if let Some(meta) = &mut event.event {
+            (meta.start, meta.end) = (Some(clock.utc(gap.start)), Some(clock.utc(gap.end)));
+        }
+        event.wanglou = Some(Wanglou { gap: Some(view), ..Wanglou::default() });
+        self.write(None, event);
+    }
+
+    /// Writes the books as they stand.
+    pub fn report_ledger(&mut self, clock: Clock, now: u64) -> Balance {
+        let balance = self.ledger.balance(&self.queue.delivered());
+        let mut event = metric(clock, now, "ledger");
+        event.wanglou = Some(Wanglou { ledger: Some(balance.view()), ..Wanglou::default() });
+        self.write(None, event);
+        balance
+    }
+
+    /// Why the output takes no more.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        self.queue.take_failure()
+    }
+
+    /// Waits until everything is written; `false` if the output is stuck.
+    pub fn settle(&mut self, patience: Duration) -> bool {
+        self.flush();
+        self.queue.wait_written(patience)
+    }
+
+    /// Writes the rest and ends; says why writing failed.
+    pub fn close(mut self, patience: Duration) -> Option<io::Error> {
+        self.flush();
+        self.queue.close(patience)
+    }
+
+    fn write(&mut self, action: Option<Action>, event: Event<'_>) {
+        self.sequence += 1;
+        let mut event = event;
+        if let Some(meta) = &mut event.event {
+            meta.sequence = Some(self.sequence);
+        }
+        let host = &self.host;
+        event.host = Some(HostView {
+            id: Some(&host.id),
+            name: Some(&host.name),
+            boot: Some(Boot { id: Some(&host.boot_id) }),
+        });
+        event.wanglou.get_or_insert_default().run = Some(Run { id: Some(&host.run_id) });
+        self.format.write(&event, &mut self.chunk.bytes);
+        self.chunk.lines.push(action);
+        if Queue::is_worth_sending(&self.chunk) {
+            self.queue.send(&mut self.chunk);
+        }
+    }
+}
+
+fn metric(clock: Clock, now: u64, action: &'static str) -> Event<'static> {
+    let meta = EventMeta {
+        kind: Some("metric"),
+        category: Some(Strings::Slice(&["process"])),
+        r#type: Some(Strings::Slice(&["info"])),
+        action: Some(action),
+        ..EventMeta::default()
+    };
+    Event { timestamp: Some(clock.utc(now)), event: Some(meta), ..Event::default() }
+}

@@ -1,0 +1,36 @@
+//! What the worker may do once its sources are open: read, and nothing else.
+
+use std::io;
+
+use rustix::system::uname;
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use rustix::thread::set_no_new_privs;
+
+/// Gives up every capability of this thread, and of those that it starts, but for
+///
+/// - `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`: /proc/PID/{exe,cwd,ns} of processes of others;
+/// - `CAP_BPF` before 5.19, where each use of bpf(2) needs it if `kernel.unprivileged_bpf_disabled`
+///   is set: running the iterator and reading a program's counters.
+pub fn keep_reading_only() -> io::Result<()> {
+    let mut kept = CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
+    if kernel_version() < (5, 19) {
+        kept |= CapabilitySet::BPF;
+    }
+    let permitted = capabilities(None)?.permitted & kept;
+    let sets =
+        CapabilitySets { effective: permitted, permitted, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, sets)?;
+    set_no_new_privs(true)?;
+    Ok(())
+}
+
+/// The running kernel's version; (0, 0) if it does not begin with two numbers.
+fn kernel_version() -> (u32, u32) {
+    let name = uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor),
+        _ => (0, 0),
+    }
+}

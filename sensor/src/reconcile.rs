@@ -1,0 +1,122 @@
+//! The process table against the kernel: built at start and mended after a loss, from a snapshot,
+//! without a gap or a duplicate against the events that arrive meanwhile.
+//!
+//! A snapshot and the events run side by side, so "the table does not know it" may only mean that
+//! its fork still waits. Hence two passes: the first notes who is missing; then everything that
+//! waits is drained; who is missing in the second pass as well has lost its events.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::clock;
+use crate::enrich::{Enricher, InSnapshot};
+use crate::ledger::{ByAction, Cause};
+use crate::observation::Observation;
+use crate::outlet::Outlet;
+use crate::source::Source;
+
+/// A process that began so long before the probes were attached has had its fork before them; one
+/// that is younger may be on its way through the kernel's fork.
+const YOUNG_NS: u64 = 1_000_000_000;
+/// Time for the output to take what a snapshot says, before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+type Key = (u32, Option<u64>);
+
+/// Reports every process that was there when observing began at `attached`, boot-clock ns.
+pub fn begin(
+    source: &mut dyn Source,
+    enricher: &mut Enricher,
+    outlet: &mut Outlet,
+    attached: u64,
+) -> io::Result<()> {
+    enricher.begin_snapshot();
+    let mut young = HashSet::new();
+    source.snapshot(&mut |seen| {
+        if enricher.seen_in_snapshot(seen) != InSnapshot::Missing {
+            return;
+        }
+        if seen.start.is_some_and(|start| start + YOUNG_NS < attached) {
+            adopt(enricher, outlet, seen, false);
+        } else {
+            young.insert((seen.pid, seen.start));
+        }
+    })?;
+    drain(source, enricher, outlet);
+    second_pass(source, enricher, outlet, &young, false)?;
+    Ok(())
+}
+
+/// Rebuilds what can be after a loss; says how many events of each action.
+pub fn mend(
+    source: &mut dyn Source,
+    enricher: &mut Enricher,
+    outlet: &mut Outlet,
+) -> io::Result<ByAction> {
+    drain(source, enricher, outlet);
+    let began = clock::boot_ns();
+    enricher.begin_snapshot();
+    let mut missing = HashSet::new();
+    source.snapshot(&mut |seen| {
+        let older = seen.start.is_none_or(|start| start < began);
+        if older && enricher.seen_in_snapshot(seen) != InSnapshot::Known {
+            missing.insert((seen.pid, seen.start));
+        }
+    })?;
+    drain(source, enricher, outlet);
+
+    let mut recovered = ByAction::default();
+    let now = clock::boot_ns();
+    recovered[Action::End as usize] = enricher.end_unseen(began, now, outlet);
+    recovered[Action::ExistingProcess as usize] =
+        second_pass(source, enricher, outlet, &missing, true)?;
+    Ok(recovered)
+}
+
+/// Reports those of `missing` that are there and still do not agree with the table.
+fn second_pass(
+    source: &mut dyn Source,
+    enricher: &mut Enricher,
+    outlet: &mut Outlet,
+    missing: &HashSet<Key>,
+    recovered: bool,
+) -> io::Result<u64> {
+    let mut adopted = 0;
+    if missing.is_empty() {
+        return Ok(0);
+    }
+    source.snapshot(&mut |seen| {
+        if missing.contains(&(seen.pid, seen.start))
+            && enricher.seen_in_snapshot(seen) != InSnapshot::Known
+        {
+            adopt(enricher, outlet, seen, recovered);
+            adopted += 1;
+        }
+    })?;
+    Ok(adopted)
+}
+
+fn adopt(enricher: &mut Enricher, outlet: &mut Outlet, seen: &Observation<'_>, recovered: bool) {
+    if outlet.wait_for_room(PATIENCE) {
+        enricher.adopt(seen, recovered, outlet);
+    } else {
+        outlet.lose(Cause::QueueFull, Action::ExistingProcess, 1);
+    }
+}
+
+/// Takes everything that waits now.
+fn drain(source: &mut dyn Source, enricher: &mut Enricher, outlet: &mut Outlet) {
+    let until = clock::boot_ns();
+    let mut last = 0;
+    while last < until && outlet.wait_for_room(PATIENCE) {
+        let any = source.drain(&mut |seen| {
+            last = seen.time;
+            enricher.observe(seen, outlet);
+        });
+        if !any {
+            break;
+        }
+    }
+}

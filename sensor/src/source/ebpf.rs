@@ -1,0 +1,158 @@
+//! Observations of the probes.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use wanglou_sensor_common::counters::Program;
+
+use super::Source;
+use crate::action::Action;
+use crate::decode::{self, Decoder};
+use crate::kernel::{ProbeLog, Probes, Totals};
+use crate::ledger::Cause;
+use crate::observation::{Action as Seen, Observation};
+use crate::procfs;
+
+/// Records handed over in one batch, by their bytes.
+const BATCH_BYTES: usize = 64 << 10;
+/// The kernel fills at most so much at once (`PAGE_SIZE << 3` in kernel/bpf/bpf_iter.c).
+const ITERATOR_BYTES: usize = 32 << 10;
+
+/// The probes, and what has been counted of them.
+pub(super) struct Ebpf {
+    probes: Probes,
+    decoder: Decoder,
+    log: Option<ProbeLog>,
+    procfs: procfs::Reader,
+    told: Totals,
+    refused: u64,
+}
+
+impl Ebpf {
+    pub(super) fn open(ring_bytes: u32) -> Result<Self, String> {
+        let procfs = procfs::Reader::open().map_err(|error| format!("cannot read /proc: {error}"))?;
+        let probes = Probes::load(ring_bytes).map_err(|error| error.to_string())?;
+        let log = probes.log();
+        let (decoder, told) = (Decoder::default(), Totals::default());
+        Ok(Self { probes, decoder, log, procfs, told, refused: 0 })
+    }
+
+    /// Reads what an iterator writes, record by record.
+    fn iterate(
+        &mut self,
+        mut iterator: File,
+        on: &mut dyn FnMut(&Observation<'_>),
+    ) -> io::Result<()> {
+        let mut bytes = vec![0; ITERATOR_BYTES];
+        let mut filled = 0;
+        loop {
+            let read = iterator.read(&mut bytes[filled..])?;
+            if read == 0 {
+                return Ok(());
+            }
+            filled += read;
+            let mut rest = &bytes[..filled];
+            while let Ok(len) = decode::record_len(rest) {
+                let (record, behind) = rest.split_at(len);
+                rest = behind;
+                match self.decoder.decode(record) {
+                    Ok(seen) => complete(&mut self.procfs, seen, on),
+                    Err(_) => self.refused += 1,
+                }
+            }
+            let left = rest.len();
+            bytes.copy_within(filled - left..filled, 0);
+            filled = left;
+        }
+    }
+}
+
+/// Adds the arguments, which lie in the process's memory, where the iterator does not go.
+fn complete<'a>(
+    procfs: &'a mut procfs::Reader,
+    mut seen: Observation<'a>,
+    on: &mut dyn FnMut(&Observation<'_>),
+) {
+    if let Seen::Existing(image) = &mut seen.action
+        && !image.kernel_thread
+        && !image.ended
+    {
+        image.args = seen.start.and_then(|start| procfs.arguments(seen.pid, start));
+    }
+    on(&seen);
+}
+
+impl Source for Ebpf {
+    fn drain(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> bool {
+        let (decoder, refused) = (&mut self.decoder, &mut self.refused);
+        let records = self.probes.drain(BATCH_BYTES, &mut |record| match decoder.decode(record) {
+            Ok(seen) => on(&seen),
+            Err(error) => {
+                tracing::error!(%error, kind = ?decode::kind(record), "a record is refused");
+                *refused += 1;
+            }
+        });
+        records > 0
+    }
+
+    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) {
+        let totals = self.probes.totals();
+        for program in Program::ALL {
+            let action = action(program);
+            let (now, told) = (&totals[program as usize], &self.told[program as usize]);
+            lose(Cause::RingFull, action, now.ring_full - told.ring_full);
+            lose(Cause::Oversized, action, now.oversized - told.oversized);
+            lose(Cause::Recursion, action, now.nested - told.nested);
+        }
+        self.told = totals;
+        lose(Cause::DecodeRefused, Action::Unknown, std::mem::take(&mut self.refused));
+    }
+
+    fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        match self.probes.snapshot() {
+            Some(iterator) => self.iterate(File::from(iterator?), on),
+            None => procfs::snapshot(&mut self.procfs, on),
+        }
+    }
+
+    fn detach(&mut self) {
+        self.probes.detach();
+    }
+
+    fn wake(&self) -> BorrowedFd<'_> {
+        self.probes.as_fd()
+    }
+
+    fn flush_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
+    fn describe(&self) -> String {
+        let mut text = String::from("ebpf (");
+        for (n, program) in self.probes.programs().iter().enumerate() {
+            if n > 0 {
+                text.push_str(", ");
+            }
+            text.push_str(program.name);
+            if let Some(instead) = program.instead.filter(|_| program.missing.is_some()) {
+                text.push_str(": not here, ");
+                text.push_str(instead);
+            }
+        }
+        text.push(')');
+        text
+    }
+}
+
+/// What a program's records are about.
+fn action(program: Program) -> Action {
+    match program {
+        Program::Fork => Action::Fork,
+        Program::Exec => Action::Exec,
+        Program::Exit => Action::End,
+        Program::Credentials => Action::UidChange,
+    }
+}

@@ -1,0 +1,85 @@
+//! Where observations come from: one contract, one file for each way.
+
+mod cn_proc;
+mod ebpf;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use thiserror::Error;
+
+use crate::action::Action;
+use crate::ledger::Cause;
+use crate::observation::Observation;
+
+/// A way to see what processes do.
+pub trait Source {
+    /// Hands the next waiting observations to `on`, a small batch of them; `false` if there were
+    /// none.
+    fn drain(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> bool;
+
+    /// Tells of the events lost since this was last asked.
+    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64));
+
+    /// Shows every process as it is now.
+    fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()>;
+
+    /// Ends the observing; what waits is still to be drained.
+    fn detach(&mut self);
+
+    /// Readable when something waits that should not wait for the next round.
+    fn wake(&self) -> BorrowedFd<'_>;
+
+    /// Passes the source's own diagnostics on.
+    fn flush_log(&mut self) {}
+
+    /// For the line that says that we are ready.
+    fn describe(&self) -> String;
+}
+
+/// Which way to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Backend {
+    /// Probes where the kernel allows them, else the process connector.
+    Auto,
+    /// Probes in the kernel.
+    Ebpf,
+    /// The netlink process connector.
+    CnProc,
+}
+
+/// Why there is no source.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The probes, and they were asked for.
+    #[error("cannot watch by eBPF: {0} (`wanglou-sensor doctor` tells more)")]
+    Ebpf(String),
+    /// The process connector, and it was asked for.
+    #[error("cannot watch by cn_proc: {0} (`wanglou-sensor doctor` tells more)")]
+    CnProc(String),
+    /// Neither.
+    #[error("cannot watch: eBPF: {ebpf}; cn_proc: {cn_proc} (`wanglou-sensor doctor` tells more)")]
+    Neither {
+        /// Why not by probes.
+        ebpf: String,
+        /// Why not by the connector.
+        cn_proc: String,
+    },
+}
+
+/// Begins to observe; says in a line why the second choice was taken.
+pub fn open(backend: Backend, ring_bytes: u32) -> Result<Box<dyn Source>, SourceError> {
+    let by_ebpf = || ebpf::Ebpf::open(ring_bytes).map(|source| Box::new(source) as Box<dyn Source>);
+    let by_cn_proc = || cn_proc::open().map(|source| Box::new(source) as Box<dyn Source>);
+    match backend {
+        Backend::Ebpf => by_ebpf().map_err(SourceError::Ebpf),
+        Backend::CnProc => by_cn_proc().map_err(SourceError::CnProc),
+        Backend::Auto => by_ebpf().or_else(|ebpf| {
+            let source = by_cn_proc()
+                .map_err(|cn_proc| SourceError::Neither { ebpf: ebpf.clone(), cn_proc })?;
+            eprintln!("wanglou-sensor: watching by cn_proc, as eBPF cannot serve: {ebpf}");
+            Ok(source)
+        }),
+    }
+}

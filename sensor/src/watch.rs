@@ -1,0 +1,227 @@
+//! `watch`: this host's events on standard output, until a signal or a reader that goes away.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::clock;
+use crate::enrich::Enricher;
+use crate::gap::Gap;
+use crate::host::Host;
+use crate::ledger::Balance;
+use crate::outlet::Outlet;
+use crate::output::Format;
+use crate::privileges;
+use crate::queue::Queue;
+use crate::reconcile;
+use crate::source::{self, Backend, Source};
+
+/// How often the ring is looked at; it wakes us earlier when a quarter of it is full.
+const ROUND: Duration = Duration::from_millis(100);
+/// How often the books are written.
+const LEDGER_NS: u64 = 10_000_000_000;
+/// Losses that go on are told of so often.
+const GAP_NS: u64 = 1_000_000_000;
+/// Time for the output to take the rest at the end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What `watch` was asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// Which way to see.
+    pub backend: Backend,
+    /// How to write.
+    pub format: Format,
+    /// Size of the ring, a power of two.
+    pub ring_bytes: u32,
+}
+
+/// Watches until told to end.
+pub async fn watch(options: Options) -> Result<ExitCode> {
+    let host = Host::read(clock::boot_ns())?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+
+    let source = source::open(options.backend, options.ring_bytes)?;
+    let attached = clock::boot_ns();
+    privileges::keep_reading_only().context("cannot give up capabilities")?;
+    let output_ended = Arc::new(Notify::new());
+    let queue = start_output(&output_ended).context("cannot start the output thread")?;
+    let wake = wake_up(&*source).context("cannot poll the source of events")?;
+
+    let enricher = Enricher::new(&host);
+    let mut worker = Worker::new(source, enricher, Outlet::new(host, options.format, queue));
+    worker.begin(attached)?;
+
+    let mut round = interval(ROUND);
+    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut busy = false;
+    loop {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = output_ended.notified() => return worker.output_ended(),
+            () = tokio::task::yield_now(), if busy => {}
+            ready = wake.readable() => ready.context("cannot poll the source of events")?.clear_ready(),
+            _ = round.tick() => {}
+        }
+        busy = worker.round()?;
+    }
+    worker.finish()
+}
+
+fn start_output(ended: &Arc<Notify>) -> io::Result<Queue> {
+    let ended = Arc::clone(ended);
+    // Standard output unbuffered: chunks are large, and a half-written one must be noticed.
+    let output = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
+    Queue::start(output, move || ended.notify_one())
+}
+
+fn wake_up(source: &dyn Source) -> io::Result<AsyncFd<OwnedFd>> {
+    let fd = source.wake().try_clone_to_owned()?;
+    // SAFETY: the descriptor is our own copy and stays open and the same until it is dropped.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+/// The way of an event, from its source to the outlet.
+struct Worker {
+    source: Box<dyn Source>,
+    enricher: Enricher,
+    outlet: Outlet,
+    /// Boot-clock time at which nothing was missing that has not been told of, ns.
+    whole_until: u64,
+    gap: Option<Gap>,
+    next_ledger: u64,
+}
+
+impl Worker {
+    fn new(source: Box<dyn Source>, enricher: Enricher, outlet: Outlet) -> Self {
+        let now = clock::boot_ns();
+        let next_ledger = now + LEDGER_NS;
+        Self { source, enricher, outlet, whole_until: now, gap: None, next_ledger }
+    }
+
+    /// Builds the table, and says that we are ready.
+    fn begin(&mut self, attached: u64) -> Result<()> {
+        self.whole_until = attached;
+        reconcile::begin(&mut *self.source, &mut self.enricher, &mut self.outlet, attached)
+            .context("cannot list the processes of this host")?;
+        self.outlet.flush();
+        let (processes, _) = self.enricher.table_size();
+        eprintln!("wanglou-sensor: ready: {}, {processes} processes", self.source.describe());
+        Ok(())
+    }
+
+    /// Takes what waits, and does what is due; `true` if there is more at once.
+    fn round(&mut self) -> Result<bool> {
+        self.enricher.adjust_clock();
+        let more = self.take();
+        self.source.flush_log();
+        self.look_for_losses()?;
+        let now = clock::boot_ns();
+        if now >= self.next_ledger {
+            self.next_ledger = now + LEDGER_NS;
+            self.outlet.report_ledger(self.enricher.clock(), now);
+        }
+        self.outlet.flush();
+        Ok(more)
+    }
+
+    /// Moves events on for at most a round, and no faster than the output takes them.
+    fn take(&mut self) -> bool {
+        let until = clock::boot_ns() + ROUND.as_nanos() as u64;
+        while clock::boot_ns() < until {
+            if !self.outlet.wait_for_room(ROUND) {
+                return true;
+            }
+            let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
+            if !self.source.drain(&mut |seen| enricher.observe(seen, outlet)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Tells of losses, and mends, when they are over or have gone on for long.
+    fn look_for_losses(&mut self) -> Result<()> {
+        let lost = self.book_losses();
+        let Some(gap) = &self.gap else { return Ok(()) };
+        if !lost || gap.end > gap.start + GAP_NS { self.mend() } else { Ok(()) }
+    }
+
+    /// Books what was lost since the last look; `true` if that is anything.
+    fn book_losses(&mut self) -> bool {
+        let outlet = &mut self.outlet;
+        self.source.losses(&mut |cause, action, events| outlet.lose(cause, action, events));
+        let (lost, now) = (outlet.take_losses(), clock::boot_ns());
+        if lost.total() > 0 {
+            let gap = self.gap.get_or_insert(Gap::since(self.whole_until));
+            gap.lost.merge(&lost);
+            gap.end = now;
+        } else if self.gap.is_none() {
+            self.whole_until = now;
+        }
+        lost.total() > 0
+    }
+
+    fn mend(&mut self) -> Result<()> {
+        let Some(mut gap) = self.gap.take() else { return Ok(()) };
+        gap.recovered = reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlet)
+            .context("cannot list the processes of this host again")?;
+        self.whole_until = gap.end;
+        self.outlet.report_gap(self.enricher.clock(), &gap);
+        Ok(())
+    }
+
+    /// Detaches, takes what is left, writes the last books.
+    fn finish(mut self) -> Result<ExitCode> {
+        self.source.detach();
+        while self.outlet.wait_for_room(PATIENCE) {
+            let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
+            if !self.source.drain(&mut |seen| enricher.observe(seen, outlet)) {
+                break;
+            }
+        }
+        self.book_losses();
+        self.mend()?;
+        if !self.outlet.settle(PATIENCE) {
+            bail!("standard output takes nothing: the last events are not written");
+        }
+        let balance = self.outlet.report_ledger(self.enricher.clock(), clock::boot_ns());
+        let failure = self.outlet.close(PATIENCE);
+        conclude(failure, &balance)
+    }
+
+    fn output_ended(mut self) -> Result<ExitCode> {
+        self.source.detach();
+        let balance = self.outlet.report_ledger(self.enricher.clock(), clock::boot_ns());
+        conclude(self.outlet.take_failure(), &balance)
+    }
+}
+
+/// A reader that goes away has seen enough; every other failure is one.
+fn conclude(failure: Option<io::Error>, balance: &Balance) -> Result<ExitCode> {
+    let (produced, delivered, dropped) = balance.totals();
+    match failure {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Some(error) => bail!(
+            "cannot write to standard output: {error}: {} events are not written; make room or \
+             write elsewhere",
+            produced - delivered - dropped
+        ),
+        None => eprintln!(
+            "wanglou-sensor: done: {produced} events, {delivered} written, {dropped} dropped"
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
