@@ -66,7 +66,7 @@ fn a_ring_that_is_no_number() -> Result<()> {
 
 #[test]
 fn help_is_no_error() -> Result<()> {
-    let output = Command::new(bins::sensor()?).args(["watch", "--help"]).output()?;
+    let output = ends(Command::new(bins::sensor()?).args(["watch", "--help"]))?;
     ensure!(output.status.success(), "--help ends with {}", output.status);
     let text = String::from_utf8(output.stdout)?;
     ensure!(text.contains("--backend") && text.contains("--ring-bytes"), "help says: {text}");
