@@ -1,6 +1,6 @@
 //! Both backends, tried.
 
-use super::finding::Finding;
+use super::finding::{self, Finding};
 use crate::cn_proc::CnProc;
 use crate::kernel::{self, ProgramStatus};
 
@@ -33,7 +33,7 @@ fn program(program: &ProgramStatus) -> Finding {
     match (&program.missing, program.instead) {
         (None, _) => Finding::good(name, &program.hook),
         (Some(reason), Some(instead)) => {
-            Finding::less(name, format!("{}: {reason}", program.hook), instead)
+            Finding::less(name, format!("{}: {}", program.hook, finding::reason(reason)), instead)
         }
         (Some(reason), None) => {
             Finding::bad(name, format!("{}: {reason}", program.hook), "cn_proc serves if it can")

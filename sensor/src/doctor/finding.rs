@@ -47,10 +47,11 @@ impl Finding {
     }
 }
 
-/// An error without the number that `io::Error` adds.
-pub(super) fn reason(error: &std::io::Error) -> String {
+/// An error in words: without the number that `io::Error` adds, or the verifier's empty log.
+pub(super) fn reason(error: &impl fmt::Display) -> String {
     let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+    let text = text.trim_end().trim_end_matches(". Verifier output:");
+    text.split(" (os error").next().unwrap_or(text).to_owned()
 }
 
 impl fmt::Display for Finding {

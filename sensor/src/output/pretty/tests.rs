@@ -62,6 +62,8 @@ UTC          ACTION       PID USER     PROCESS
 fn a_first_argument_that_hides_the_file_does_not() {
     let line = shown(None, &exec("/tmp/miner", "[kworker/0:1]\0"));
     assert!(line.ends_with(" [/tmp/miner] [kworker/0:1]\n"), "{line}");
+    let usual = shown(None, &exec("/usr/bin/dash", "/bin/sh\0"));
+    assert!(usual.ends_with(" [dash] /bin/sh\n"), "{usual}");
     let login = shown(None, &exec("/usr/bin/bash", "-bash\0"));
     assert!(login.ends_with(" root     -bash\n"), "{login}");
 }

@@ -18,7 +18,7 @@ pub(super) fn command(
     if hidden || marks.deleted == Some(true) || marks.memfd == Some(true) {
         line.style(Style::Notice);
         line.text("[");
-        line.text(executable);
+        line.text(short(executable));
         if marks.memfd == Some(true) {
             line.text(" memfd");
         } else if marks.deleted == Some(true) {
@@ -108,6 +108,16 @@ pub(super) fn changes(event: &Event<'_>, line: &mut Canvas<'_>) {
         change("gid", group.id, new.id);
         let old = group.effective.and_then(|group| group.id);
         change("egid", old, new.effective.and_then(|group| group.id));
+    }
+}
+
+/// A path without its folder where that is a usual one: on a narrow terminal it would hide the rest.
+fn short(executable: &str) -> &str {
+    const USUAL: [&str; 6] =
+        ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"];
+    match executable.rsplit_once('/') {
+        Some((folder, name)) if USUAL.contains(&folder) => name,
+        _ => executable,
     }
 }
 
