@@ -75,38 +75,62 @@ fn help_is_no_error() -> Result<()> {
 
 #[test]
 fn probes_without_rights() -> Result<()> {
-    without_rights("ebpf")
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let (_scratch, mut sensor) = as_nobody("ebpf")?;
+    let output = ends(&mut sensor)?;
+    ensure!(output.status.code() == Some(1), "it ends with {}", output.status);
+    says_one_line(&output)?;
+    says_what_to_do(&output)
 }
 
 #[test]
 fn cn_proc_without_rights() -> Result<()> {
-    without_rights("cn_proc")
+    refuses_or_works("cn_proc")
 }
 
 #[test]
 fn anything_without_rights() -> Result<()> {
-    without_rights("auto")
+    refuses_or_works("auto")
 }
 
-fn wrong_usage(args: &[&str]) -> Result<()> {
-    let output = ends(Command::new(bins::sensor()?).args(args))?;
-    ensure!(output.status.code() == Some(2), "{args:?} ends with {}", output.status);
-    says_one_line(&output)
-}
-
-/// As somebody without a single capability.
-fn without_rights(backend: &str) -> Result<()> {
+/// Since 6.6 the kernel lets anyone listen to `cn_proc`; before, nobody without `CAP_NET_ADMIN`.
+fn refuses_or_works(backend: &str) -> Result<()> {
     if !root_or_skip() {
         return Ok(());
     }
+    let (_scratch, mut sensor) = as_nobody(backend)?;
+    let mut child = sensor.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    thread::sleep(Duration::from_secs(3));
+    if child.try_wait()?.is_some() {
+        let output = child.wait_with_output()?;
+        ensure!(output.status.code() == Some(1), "it ends with {}", output.status);
+        return says_what_to_do(&output);
+    }
+    let mut event = Command::new(bins::testkit("actor")?).arg("noop").spawn()?;
+    event.wait()?;
+    sys::kill(child.id(), libc::SIGINT)?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "it ends with {}", output.status);
+    let told = String::from_utf8(output.stdout)?;
+    let pid = format!("\"pid\":{},", event.id());
+    ensure!(told.contains(&pid), "it says that it is ready, but sees nothing");
+    Ok(())
+}
+
+/// As somebody without a single capability.
+fn as_nobody(backend: &str) -> Result<(Scratch, Command)> {
     // Where the binary was built, nobody may be allowed to look.
     let scratch = Scratch::new("usage")?;
     let sensor = scratch.join("wanglou-sensor");
     fs::copy(bins::sensor()?, &sensor)?;
     let mut command = Command::new(&sensor);
-    command.args(["watch", "--backend", backend]).uid(NOBODY).gid(NOBODY);
-    let output = ends(&mut command)?;
-    ensure!(output.status.code() == Some(1), "it ends with {}", output.status);
+    command.args(["watch", "--backend", backend]).uid(NOBODY).gid(NOBODY).stderr(Stdio::piped());
+    Ok((scratch, command))
+}
+
+fn says_what_to_do(output: &Output) -> Result<()> {
     let stderr = String::from_utf8(output.stderr.clone())?;
     ensure!(!stderr.contains("ready"), "ready without rights: {stderr}");
     let error = stderr.lines().last().context("nothing on stderr")?;
@@ -114,8 +138,13 @@ fn without_rights(backend: &str) -> Result<()> {
     ensure!(hint.iter().any(|hint| error.contains(hint)), "not what to do: {error}");
     let left = sys::programs_created_by(NOBODY)?;
     ensure!(left == 0, "{left} programs left attached");
-    // With `auto` one line more says why not the probes.
-    if backend == "auto" { no_panic(&stderr) } else { says_one_line(&output) }
+    no_panic(&stderr)
+}
+
+fn wrong_usage(args: &[&str]) -> Result<()> {
+    let output = ends(Command::new(bins::sensor()?).args(args))?;
+    ensure!(output.status.code() == Some(2), "{args:?} ends with {}", output.status);
+    says_one_line(&output)
 }
 
 /// It does so by itself, soon: one that starts to watch instead is ended.

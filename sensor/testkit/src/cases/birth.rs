@@ -83,10 +83,11 @@ fn born_of(events: &[&Value], pid: u32, entity: Option<&str>) -> Result<()> {
     for event in events {
         same(event, "process.parent.pid", pid)?;
         same(event, "process.parent.entity_id", entity)?;
-        // The nearest ancestor is the parent.
-        let ancestors = field(event, "wanglou.ancestors");
-        let nearest = ancestors.and_then(|list| list.get(0)).and_then(Value::as_str);
-        ensure!(nearest == entity, "wanglou.ancestors is {ancestors:?}, parent {entity:?}");
+        // Not every event tells of its ancestors; the nearest is the parent.
+        if let Some(ancestors) = field(event, "wanglou.ancestors") {
+            let nearest = ancestors.get(0).and_then(Value::as_str);
+            ensure!(nearest == entity, "wanglou.ancestors is {ancestors}, parent {entity:?}");
+        }
     }
     Ok(())
 }

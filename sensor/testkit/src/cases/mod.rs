@@ -98,7 +98,7 @@ macro_rules! case_tests {
             many_arguments just_whole other_argv0 no_argv
             script script_of_script memfd deleted exec_from_thread five_execs failed_exec
             fork_only vfork posix_spawn orphan clone_parent same_pid small_pid_max
-            exit_0 exit_3 exit_255 killed segfault terminated unwaited leader_leaves threads_leave
+            exit_0 exit_3 exit_255 killed segfault terminated resources unwaited leader_leaves threads_leave
             threads_exit
             held credentials mounts chroot pid_namespace terminal
         }

@@ -13,6 +13,8 @@ pub struct Waited {
     pub status: i32,
     /// Its CPU time, user and system, with that of the children it waited for.
     pub cpu: Duration,
+    /// The most memory that it had resident.
+    pub max_rss_kb: u64,
 }
 
 /// Sends a signal to one process.
@@ -43,7 +45,8 @@ fn wait(pid: i32, options: i32) -> io::Result<Option<Waited>> {
     // SAFETY: all of rusage is integers, for which the zeroes it began with are valid.
     let usage = unsafe { usage.assume_init() };
     let cpu = duration(usage.ru_utime) + duration(usage.ru_stime);
-    Ok((pid != 0).then_some(Waited { pid, status, cpu }))
+    let max_rss_kb = usage.ru_maxrss.unsigned_abs();
+    Ok((pid != 0).then_some(Waited { pid, status, cpu, max_rss_kb }))
 }
 
 fn duration(time: libc::timeval) -> Duration {

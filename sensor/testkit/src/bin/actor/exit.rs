@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     sync::{Arc, Barrier},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Result;
@@ -30,6 +30,27 @@ pub(crate) fn die(args: &[OsString]) -> Result<()> {
     }
     sys::kill(std::process::id(), signal)?;
     anyhow::bail!("survived signal {signal}")
+}
+
+/// `burn <ms>`: the first thread computes for so long and ends; only then another computes for as
+/// long and ends the process.
+pub(crate) fn burn(args: &[OsString]) -> Result<()> {
+    let (ms, _) = number(args)?;
+    let time = Duration::from_millis(ms.into());
+    thread::spawn(move || {
+        thread::sleep(time);
+        compute(time);
+        sys::exit_group(0);
+    });
+    compute(time);
+    sys::exit_thread(0)
+}
+
+fn compute(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
 }
 
 /// `leader-leaves <code>`: the first thread ends; others live on; one of them ends the process.

@@ -39,6 +39,7 @@ fn main() -> Result<()> {
 
         "exit" => exit::exit(&args),
         "die" => exit::die(&args),
+        "burn" => exit::burn(&args),
         "leader-leaves" => exit::leader_leaves(&args),
         "threads-leave" => exit::threads_leave(&args),
         "threads-exit" => exit::threads_exit(&args),
