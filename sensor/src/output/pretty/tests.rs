@@ -70,8 +70,9 @@ fn a_first_argument_that_hides_the_file_does_not() {
 
 #[test]
 fn arguments_show_where_they_begin_and_end() {
-    let line = shown(None, &exec("/bin/sh", "sh\0-c\0echo a  b\0\0\u{1b}[2J\n\0"));
-    assert!(line.ends_with(" sh -c 'echo a  b' '' \\u{1b}[2J\\n\n"), "{line}");
+    let line = shown(None, &exec("/bin/sh", "sh\0-c\0echo 'a  b'\0\0\u{1b}[2J\n\0"));
+    let words = r" sh -c 'echo '\''a  b'\''' '' \u{1b}[2J\n";
+    assert!(line.trim_end().ends_with(words), "{line}");
 }
 
 #[test]

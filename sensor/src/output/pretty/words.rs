@@ -38,16 +38,22 @@ pub(super) fn command(
     }
 }
 
-/// Arguments that a space would tear apart, and empty ones, stand in quotes.
+/// Arguments as a shell would take them: what a space would tear apart, and what is empty, is quoted.
 fn arguments(args: Strings<'_>, line: &mut Canvas<'_>) {
     for (n, arg) in args.iter().enumerate() {
         if n > 0 {
             line.text(" ");
         }
-        let quotes = if arg.is_empty() || arg.contains([' ', '\'']) { "'" } else { "" };
-        line.text(quotes);
-        line.text(arg);
-        line.text(quotes);
+        if !arg.is_empty() && !arg.contains([' ', '\'', '"']) {
+            line.text(arg);
+            continue;
+        }
+        line.text("'");
+        for (n, part) in arg.split('\'').enumerate() {
+            line.text(if n > 0 { r"'\''" } else { "" });
+            line.text(part);
+        }
+        line.text("'");
     }
 }
 
