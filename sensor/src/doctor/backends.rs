@@ -22,7 +22,7 @@ pub(super) fn probes() -> (Probes, Vec<Finding>) {
             (Probes { work: true, verified: verified.collect() }, found)
         }
         Err(error) => {
-            let found = Finding::bad("probes", error.to_string(), "cn_proc serves if it can");
+            let found = Finding::bad("probes", finding::reason(&error), "cn_proc serves if it can");
             (Probes { work: false, verified: Vec::new() }, vec![found])
         }
     }
@@ -46,7 +46,7 @@ pub(super) fn cn_proc() -> (bool, Finding) {
     match CnProc::start() {
         Ok(_) => (true, Finding::good("cn_proc", "the kernel reports processes over netlink")),
         Err(error) => {
-            let error = error.to_string();
+            let error = finding::reason(&error);
             let reason = error.strip_prefix("cn_proc: ").unwrap_or(&error);
             (false, Finding::bad("cn_proc", reason, "not needed where the probes work"))
         }

@@ -51,7 +51,15 @@ impl Finding {
 pub(super) fn reason(error: &impl fmt::Display) -> String {
     let text = error.to_string();
     let text = text.trim_end().trim_end_matches(". Verifier output:");
-    text.split(" (os error").next().unwrap_or(text).to_owned()
+    match text.split_once(" (os error ") {
+        Some((before, after)) => {
+            format!(
+                "{before}{}",
+                after.trim_start_matches(|c: char| c != ')').trim_start_matches(')')
+            )
+        }
+        None => text.to_owned(),
+    }
 }
 
 impl fmt::Display for Finding {
@@ -94,6 +102,13 @@ fn wrap(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_words() {
+        let shown = reason(&"map x: not permitted (os error 1): run as root");
+        assert_eq!(shown, "map x: not permitted: run as root");
+        assert_eq!(reason(&"refused (os error 1). Verifier output: "), "refused");
+    }
 
     #[test]
     fn a_finding_fits_a_narrow_terminal() {
