@@ -259,8 +259,7 @@ impl Signal {
     pub fn cpu_ns(self, task: Task) -> u64 {
         let ended = load!(self.0, signal_sum_sched_runtime as u64).unwrap_or(0);
         let leader = task.group_leader();
-        let leader =
-            if leader.pid() == task.pid() { 0 } else { leader.sum_exec_runtime() };
+        let leader = if leader.pid() == task.pid() { 0 } else { leader.sum_exec_runtime() };
         ended + task.sum_exec_runtime() + leader
     }
 

@@ -9,8 +9,9 @@ use crate::scratch::{Slot, VARIABLE};
 /// Bytes of a name at most (`NAME_MAX`), and one for its NUL.
 const NAME: usize = 256;
 
-/// The state of a walk. Kept in map memory and read back at each step: in registers the number of
-/// states that the verifier has to look at doubles with every step.
+/// The state of a walk, and how far the slot's variable part is filled. Kept in map memory and read
+/// back at each step: what is in a register is another state to the verifier for every way that led
+/// there, and their number doubles with every step.
 #[repr(C)]
 pub struct Walk {
     dentry: u64,
@@ -18,8 +19,10 @@ pub struct Walk {
     mnt_root: u64,
     root_dentry: u64,
     root_mnt: u64,
-    /// Bytes written so far, within the slot's variable part.
+    /// Bytes of the variable part that are filled.
     offset: u64,
+    /// Where this walk must not begin another name.
+    end: u64,
     state: u64,
 }
 
@@ -51,30 +54,46 @@ macro_rules! set {
     };
 }
 
-/// Writes the names from `from` up to `root` at `offset` of the variable part, each ended by a NUL.
-/// Returns the offset after them and how the walk ended.
+/// Empties the variable part.
 #[inline(always)]
-pub fn write(slot: *mut Slot, from: Location, root: Location, offset: u64) -> (u64, Ended) {
+pub fn reset(slot: *mut Slot) {
+    set!(slot, offset, 0);
+}
+
+/// Bytes of the variable part that are filled, at most `most`.
+#[inline(always)]
+pub fn filled(slot: *mut Slot, most: usize) -> usize {
+    (get!(slot, offset) as usize).min(most)
+}
+
+/// Says that the variable part is filled up to `offset`.
+#[inline(always)]
+pub fn set_filled(slot: *mut Slot, offset: usize) {
+    set!(slot, offset, offset as u64);
+}
+
+/// Appends the names from `from` up to `root`, each ended by a NUL.
+#[inline(always)]
+pub fn write(slot: *mut Slot, from: Location, root: Location) -> Ended {
     set!(slot, dentry, from.dentry);
     set!(slot, mnt, from.mnt);
     set!(slot, mnt_root, kernel::mount_root(from.mnt));
     set!(slot, root_dentry, root.dentry);
     set!(slot, root_mnt, root.mnt);
-    set!(slot, offset, offset);
+    let end = get!(slot, offset) + (PATH_MAX - NAME) as u64;
+    set!(slot, end, end);
     set!(slot, state, GOING_ON);
-    let end = offset + PATH_MAX as u64 - NAME as u64;
     for _ in 0..PATH_DEPTH {
-        if get!(slot, state) != GOING_ON || get!(slot, offset) > end {
+        if get!(slot, state) != GOING_ON || get!(slot, offset) > get!(slot, end) {
             break;
         }
         step(slot);
     }
-    let ended = match get!(slot, state) {
+    match get!(slot, state) {
         AT_ROOT => Ended::AtRoot,
         DETACHED => Ended::Detached,
         _ => Ended::Cut,
-    };
-    (get!(slot, offset), ended)
+    }
 }
 
 /// One name, or one mount.
@@ -108,7 +127,7 @@ fn step(slot: *mut Slot) {
 
 #[inline(always)]
 fn write_name(slot: *mut Slot, name: u64, len: u32) {
-    let offset = (get!(slot, offset) as usize).min(VARIABLE - NAME);
+    let offset = filled(slot, VARIABLE - NAME);
     let len = (len as usize).min(NAME - 1);
     // SAFETY: `offset + len` is inside `variable`, as both are bounded just above.
     let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset) };
@@ -116,5 +135,5 @@ fn write_name(slot: *mut Slot, name: u64, len: u32) {
     unsafe { bpf_probe_read_kernel(target.cast(), len as u32, name as *const _) };
     // SAFETY: `len` is below `NAME`.
     unsafe { target.add(len).write(0) };
-    set!(slot, offset, (offset + len + 1) as u64);
+    set_filled(slot, offset + len + 1);
 }

@@ -9,7 +9,10 @@ use wanglou_sensor::output::{Format, Pretty};
 use wanglou_sensor::{doctor, kernel, watch};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("WANGLOU_LOG"))
         .with_writer(std::io::stderr)
@@ -23,6 +26,24 @@ fn main() -> ExitCode {
         eprintln!("wanglou-sensor: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Help and version as they are; what is wrong in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that goes away is no failure.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim);
+    let what = lines.next().unwrap_or_default().trim_start_matches("error: ");
+    let values = lines.find(|line| line.starts_with('[')).unwrap_or_default();
+    eprintln!(
+        "wanglou-sensor: {}",
+        [what, values, "(--help tells more)"].join(" ").replace("  ", " ")
+    );
+    ExitCode::from(2)
 }
 
 fn run_watch(options: &Watch) -> Result<ExitCode> {

@@ -3,8 +3,8 @@
 use std::io;
 
 use rustix::system::uname;
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use rustix::thread::set_no_new_privs;
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 /// Gives up every capability of this thread, and of those that it starts, but for
 ///

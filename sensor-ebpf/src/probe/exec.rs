@@ -9,6 +9,7 @@ use wanglou_sensor_common::{ARGS_MAX, ARGS_TAIL, Kind, PATH_MAX};
 use super::image;
 use crate::emit::Event;
 use crate::kernel::{Binprm, Task};
+use crate::path;
 use crate::scratch::{Claim, FIXED, Slot, VARIABLE};
 
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
@@ -25,11 +26,11 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
     let task = Task(ctx.arg(0));
     let bprm = Binprm(ctx.arg(2));
 
-    let mut offset = image::write(slot, task);
-    offset = write_script(slot, bprm, offset);
-    offset = write_args(slot, task, bprm, offset);
+    image::write(slot, task);
+    write_script(slot, bprm);
+    write_args(slot, task, bprm);
 
-    let len = FIXED as u32 + (offset as u32).min(VARIABLE as u32);
+    let len = (FIXED + path::filled(slot, VARIABLE)) as u32;
     // SAFETY: a live slot.
     unsafe { (*slot).header = event.header(Kind::Exec, len, task) };
     // SAFETY: a live slot; the record begins at its header.
@@ -39,61 +40,58 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
 
 /// The path of a `#!` script as it was given; what is executed is its interpreter.
 #[inline(always)]
-fn write_script(slot: *mut Slot, bprm: Binprm, offset: u64) -> u64 {
+fn write_script(slot: *mut Slot, bprm: Binprm) {
     let script = bprm.script();
     if script == 0 {
-        return offset;
+        return;
     }
-    let offset = offset.min((VARIABLE - PATH_MAX) as u64);
+    let offset = path::filled(slot, VARIABLE - PATH_MAX);
     // SAFETY: `offset` was bounded just above.
-    let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset as usize) };
+    let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset) };
     // SAFETY: `target` has room for `PATH_MAX` bytes.
-    let len = unsafe {
-        bpf_probe_read_kernel_str(target.cast(), PATH_MAX as u32, script as *const _)
-    };
+    let len =
+        unsafe { bpf_probe_read_kernel_str(target.cast(), PATH_MAX as u32, script as *const _) };
     if len <= 0 {
-        return offset;
+        return;
     }
-    let len = (len as u64).min(PATH_MAX as u64);
-    // SAFETY: a live slot.
-    let body = unsafe { &mut (*slot).exec };
-    if len == PATH_MAX as u64 {
-        body.flags |= flags::SCRIPT_CUT;
+    let len = (len as usize).min(PATH_MAX);
+    if len == PATH_MAX {
+        image::mark(slot, flags::SCRIPT_CUT);
     }
-    body.script_len = len as u32;
-    offset + len
+    image::set!(slot, script_len, len as u32);
+    path::set_filled(slot, offset + len);
 }
 
 /// The arguments from the new image's own memory: all, or the first and the last of them.
 #[inline(always)]
-fn write_args(slot: *mut Slot, task: Task, bprm: Binprm, offset: u64) -> u64 {
-    let Some(mm) = task.mm() else { return offset };
+fn write_args(slot: *mut Slot, task: Task, bprm: Binprm) {
+    let Some(mm) = task.mm() else { return };
     let (start, bytes) = mm.args();
-    // SAFETY: a live slot.
-    let body = unsafe { &mut (*slot).exec };
-    body.argc = bprm.argc();
-    body.args_bytes = bytes;
-
-    let fits = bytes <= ARGS_MAX as u64;
-    let head = if fits { bytes } else { (ARGS_MAX - ARGS_TAIL) as u64 };
-    body.head_len = read_user(slot, offset, start, head, ARGS_MAX as u64);
-    let offset = offset + u64::from(body.head_len);
-    if fits {
-        return offset;
+    image::set!(slot, argc, bprm.argc());
+    image::set!(slot, args_bytes, bytes);
+    if bytes <= ARGS_MAX as u64 {
+        let len = read_user(slot, start, bytes as usize, ARGS_MAX);
+        image::set!(slot, head_len, len);
+        return;
     }
-    let tail = ARGS_TAIL as u64;
-    body.tail_len = read_user(slot, offset, start + bytes - tail, tail, tail);
-    offset + u64::from(body.tail_len)
+    let head = read_user(slot, start, ARGS_MAX - ARGS_TAIL, ARGS_MAX);
+    image::set!(slot, head_len, head);
+    let tail = read_user(slot, start + bytes - ARGS_TAIL as u64, ARGS_TAIL, ARGS_TAIL);
+    image::set!(slot, tail_len, tail);
 }
 
-/// Copies `len` bytes, at most `most`, from the process and returns how many were copied.
+/// Appends `len` bytes, at most `most`, of the process and returns how many there were.
 #[inline(always)]
-fn read_user(slot: *mut Slot, offset: u64, from: u64, len: u64, most: u64) -> u32 {
-    let offset = offset.min(VARIABLE as u64 - most);
+fn read_user(slot: *mut Slot, from: u64, len: usize, most: usize) -> u32 {
+    let offset = path::filled(slot, VARIABLE - most);
     let len = len.min(most);
     // SAFETY: `offset + len` is inside `variable`, as both are bounded just above.
-    let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset as usize) };
+    let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset) };
     // SAFETY: `target` has room for `len` bytes; a bad address makes the helper fail.
     let failed = unsafe { bpf_probe_read_user(target.cast(), len as u32, from as *const _) };
-    if failed == 0 { len as u32 } else { 0 }
+    if failed != 0 {
+        return 0;
+    }
+    path::set_filled(slot, offset + len);
+    len as u32
 }

@@ -7,6 +7,7 @@ use super::image;
 use crate::emit;
 use crate::kernel::Task;
 use crate::maps::{SCRATCH, SETTINGS};
+use crate::path;
 use crate::scratch::{FIXED, VARIABLE};
 
 /// `struct bpf_iter_meta`, include/linux/bpf.h.
@@ -37,8 +38,8 @@ extern "C" fn existing(ctx: *const Context) -> i32 {
     }
     // One slot is ours alone: this program can be preempted, and only the sensor runs it.
     let Some(slot) = SCRATCH.get_ptr_mut(SETTINGS.load().iterator_slot) else { return 0 };
-    let offset = image::write(slot, task);
-    let len = FIXED as u32 + (offset as u32).min(VARIABLE as u32);
+    image::write(slot, task);
+    let len = (FIXED + path::filled(slot, VARIABLE)) as u32;
     // SAFETY: a live slot.
     unsafe { (*slot).header = emit::header(Kind::Existing, len, 0, 0, task) };
     // SAFETY: the context is live, and so is what it points to.

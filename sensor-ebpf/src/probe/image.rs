@@ -1,79 +1,88 @@
 //! What a process runs: the part that an exec and a process found at start have in common.
+//!
+//! Each field is written to the slot as soon as it is known. Kept on the stack, every one that is
+//! sometimes a constant would double the states in which the verifier walks the paths.
 
-use wanglou_sensor_common::event::{Exec, flags};
+use wanglou_sensor_common::event::flags;
 
 use crate::kernel::{self, Location, Task};
 use crate::path::{self, Ended};
 use crate::scratch::Slot;
 
-/// Fills the body but for the arguments and returns the bytes of the variable part used.
-#[inline(always)]
-pub fn write(slot: *mut Slot, task: Task) -> u64 {
-    let (vpid, pid_ns) = task.own_pid();
-    let (mnt_ns, net_ns) = task.namespaces();
-    let mut body = Exec {
-        args_bytes: 0,
-        argc: 0,
-        flags: if task.is_kthread() { flags::KTHREAD } else { 0 },
-        real_parent: task.real_parent(),
-        vpid,
-        session: 0,
-        tty_major: 0,
-        tty_minor: 0,
-        pid_ns,
-        mnt_ns,
-        net_ns,
-        ids: task.ids(),
-        comm: task.comm(),
-        exe_len: 0,
-        cwd_len: 0,
-        script_len: 0,
-        head_len: 0,
-        tail_len: 0,
-        reserved: 0,
+/// Writes a field of the body.
+macro_rules! set {
+    ($slot:expr, $field:ident, $value:expr) => {
+        // SAFETY: a field of a live slot; volatile, or it would be kept in a register.
+        unsafe { (&raw mut (*$slot).exec.$field).write_volatile($value) }
     };
-    if let Some(signal) = task.signal() {
-        body.session = signal.session();
-        if signal.is_dead() {
-            body.flags |= flags::DEAD;
-        }
-        if let Some((major, minor)) = signal.tty() {
-            body.flags |= flags::TTY;
-            body.tty_major = major;
-            body.tty_minor = minor;
-        }
+}
+pub(super) use set;
+
+/// Sets bits of the body's flags.
+#[inline(always)]
+pub fn mark(slot: *mut Slot, flags: u32) {
+    // SAFETY: a field of a live slot.
+    let flags = flags | unsafe { (&raw const (*slot).exec.flags).read_volatile() };
+    set!(slot, flags, flags);
+}
+
+/// Fills the body and the paths; arguments and script stay empty.
+#[inline(always)]
+pub fn write(slot: *mut Slot, task: Task) {
+    path::reset(slot);
+    write_body(slot, task);
+    let Some((root, pwd)) = task.root_and_pwd() else { return };
+    if let Some(exe) = task.mm().and_then(kernel::Mm::exe) {
+        write_exe(slot, exe, root);
     }
-    let mut offset = 0;
-    if let Some((root, pwd)) = task.root_and_pwd() {
-        if let Some(exe) = task.mm().and_then(kernel::Mm::exe) {
-            offset = write_exe(slot, exe, root, &mut body);
-        }
-        // A kernel thread's directory is of no interest.
-        if body.flags & flags::KTHREAD == 0 {
-            let (end, ended) = path::write(slot, pwd, root, offset);
-            if ended != Ended::AtRoot {
-                body.flags |= flags::CWD_CUT;
-            }
-            body.cwd_len = (end - offset) as u32;
-            offset = end;
-        }
+    // A kernel thread's directory is of no interest.
+    if task.is_kthread() {
+        return;
     }
-    // SAFETY: a live slot.
-    unsafe { (*slot).exec = body };
-    offset
+    let before = path::filled(slot, usize::MAX);
+    if path::write(slot, pwd, root) != Ended::AtRoot {
+        mark(slot, flags::CWD_CUT);
+    }
+    set!(slot, cwd_len, (path::filled(slot, usize::MAX) - before) as u32);
 }
 
 #[inline(always)]
-fn write_exe(slot: *mut Slot, exe: Location, root: Location, body: &mut Exec) -> u64 {
+fn write_body(slot: *mut Slot, task: Task) {
+    // SAFETY: a live slot of plain words.
+    unsafe { (&raw mut (*slot).exec).write_bytes(0, 1) };
+    set!(slot, real_parent, task.real_parent());
+    set!(slot, ids, task.ids());
+    set!(slot, comm, task.comm());
+    let (vpid, pid_ns) = task.own_pid();
+    set!(slot, vpid, vpid);
+    set!(slot, pid_ns, pid_ns);
+    let (mnt_ns, net_ns) = task.namespaces();
+    set!(slot, mnt_ns, mnt_ns);
+    set!(slot, net_ns, net_ns);
+    if task.is_kthread() {
+        mark(slot, flags::KTHREAD);
+    }
+    let Some(signal) = task.signal() else { return };
+    set!(slot, session, signal.session());
+    if signal.is_dead() {
+        mark(slot, flags::DEAD);
+    }
+    if let Some((major, minor)) = signal.tty() {
+        mark(slot, flags::TTY);
+        set!(slot, tty_major, major);
+        set!(slot, tty_minor, minor);
+    }
+}
+
+#[inline(always)]
+fn write_exe(slot: *mut Slot, exe: Location, root: Location) {
     if kernel::is_unhashed(exe.dentry) {
-        body.flags |= flags::DELETED;
+        mark(slot, flags::DELETED);
     }
-    let (end, ended) = path::write(slot, exe, root, 0);
-    body.exe_len = end as u32;
-    match ended {
+    match path::write(slot, exe, root) {
         Ended::AtRoot => {}
-        Ended::Detached => body.flags |= flags::DETACHED,
-        Ended::Cut => body.flags |= flags::EXE_CUT,
+        Ended::Detached => mark(slot, flags::DETACHED),
+        Ended::Cut => mark(slot, flags::EXE_CUT),
     }
-    end
+    set!(slot, exe_len, path::filled(slot, usize::MAX) as u32);
 }

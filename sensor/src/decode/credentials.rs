@@ -1,14 +1,18 @@
-use wanglou_sensor_common::event::Credentials;
-use zerocopy::FromBytes as _;
+use std::mem::offset_of;
 
-use super::{Refused, state};
+use wanglou_sensor_common::event::Credentials;
+
+use super::{Refused, comm, parse, state};
 use crate::observation::{Action, Ids, State};
 
 pub(super) fn decode(body: &[u8]) -> Result<(Action<'_>, State<'_>), Refused> {
-    let (change, _) = Credentials::ref_from_prefix(body).map_err(|_| Refused::Short(body.len()))?;
+    let (change, _) = parse::<Credentials>(body)?;
     let old = (
         Ids { real: change.old.uid, effective: change.old.euid },
         Ids { real: change.old.gid, effective: change.old.egid },
     );
-    Ok((Action::Credentials { old: Some(old) }, state(change.new, &change.comm, 0)))
+    Ok((
+        Action::Credentials { old: Some(old) },
+        state(change.new, comm(body, offset_of!(Credentials, comm)), 0),
+    ))
 }

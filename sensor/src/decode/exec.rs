@@ -1,7 +1,8 @@
-use wanglou_sensor_common::event::{Exec, flags};
-use zerocopy::FromBytes as _;
+use std::mem::offset_of;
 
-use super::{Decoder, Refused, known, path, state, take, until_nul};
+use wanglou_sensor_common::event::{Exec, flags};
+
+use super::{Decoder, Refused, comm, known, parse, path, state, take, until_nul};
 use crate::observation::{Action, Args, Cut, Image, Namespaces, State};
 
 const MEMFD: &[u8] = b"/memfd:";
@@ -11,7 +12,7 @@ pub(super) fn decode<'a>(
     body: &'a [u8],
     existing: bool,
 ) -> Result<(Action<'a>, State<'a>), Refused> {
-    let (exec, mut rest) = Exec::ref_from_prefix(body).map_err(|_| Refused::Short(body.len()))?;
+    let (exec, mut rest) = parse::<Exec>(body)?;
     let has = |flag| exec.flags & flag != 0;
     let exe = take(&mut rest, exec.exe_len)?;
     let cwd = take(&mut rest, exec.cwd_len)?;
@@ -52,6 +53,9 @@ pub(super) fn decode<'a>(
         kernel_thread: has(flags::KTHREAD),
         ended: has(flags::DEAD),
     };
-    let state = State { vpid: known(exec.vpid), ..state(exec.ids, &exec.comm, exec.real_parent) };
+    let state = State {
+        vpid: known(exec.vpid),
+        ..state(exec.ids, comm(body, offset_of!(Exec, comm)), exec.real_parent)
+    };
     Ok((if existing { Action::Existing(image) } else { Action::Exec(image) }, state))
 }

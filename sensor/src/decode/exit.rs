@@ -1,15 +1,16 @@
-use wanglou_sensor_common::event::Exit;
-use zerocopy::FromBytes as _;
+use std::mem::offset_of;
 
-use super::{Refused, state};
+use wanglou_sensor_common::event::Exit;
+
+use super::{Refused, comm, parse, state};
 use crate::observation::{Action, End, State};
 
 pub(super) fn decode(body: &[u8]) -> Result<(Action<'_>, State<'_>), Refused> {
-    let (exit, _) = Exit::ref_from_prefix(body).map_err(|_| Refused::Short(body.len()))?;
+    let (exit, _) = parse::<Exit>(body)?;
     let end = End {
         status: Some(exit.status),
         cpu_ns: Some(exit.cpu_ns),
         max_rss_bytes: Some(exit.max_rss_pages.saturating_mul(rustix::param::page_size() as u64)),
     };
-    Ok((Action::End(end), state(exit.ids, &exit.comm, exit.real_parent)))
+    Ok((Action::End(end), state(exit.ids, comm(body, offset_of!(Exit, comm)), exit.real_parent)))
 }

@@ -69,7 +69,11 @@ impl Decoder {
 pub fn record_len(bytes: &[u8]) -> Result<usize, Refused> {
     let (header, _) = parse::<Header>(bytes)?;
     let len = header.len as usize;
-    if len >= size_of::<Header>() && len <= bytes.len() { Ok(len) } else { Err(Refused::Short(len)) }
+    if len >= size_of::<Header>() && len <= bytes.len() {
+        Ok(len)
+    } else {
+        Err(Refused::Short(len))
+    }
 }
 
 /// The kind of a record, if it is at least a header.
@@ -78,14 +82,14 @@ pub fn kind(record: &[u8]) -> Option<Kind> {
     Kind::try_from(header.kind).ok()
 }
 
+/// Copies the front of `bytes` out: records of an iterator are not aligned.
 fn parse<T: FromBytes>(bytes: &[u8]) -> Result<(T, &[u8]), Refused> {
     T::read_from_prefix(bytes).map_err(|_| Refused::Short(bytes.len()))
 }
 
 /// Splits off a variable part.
 fn take<'a>(rest: &mut &'a [u8], len: u32) -> Result<&'a [u8], Refused> {
-    let (part, behind) =
-        rest.split_at_checked(len as usize).ok_or(Refused::Short(rest.len()))?;
+    let (part, behind) = rest.split_at_checked(len as usize).ok_or(Refused::Short(rest.len()))?;
     *rest = behind;
     Ok(part)
 }
@@ -95,14 +99,19 @@ fn known<T: Default + PartialEq>(value: T) -> Option<T> {
     (value != T::default()).then_some(value)
 }
 
-fn state<'a>(ids: RawIds, comm: &'a Comm, real_parent: u32) -> State<'a> {
+fn state(ids: RawIds, name: &[u8], real_parent: u32) -> State<'_> {
     State {
-        name: Some(until_nul(comm)),
+        name: Some(name),
         user: Some(Ids { real: ids.uid, effective: ids.euid }),
         group: Some(Ids { real: ids.gid, effective: ids.egid }),
         real_parent: known(real_parent),
         ..State::default()
     }
+}
+
+/// The `comm` at an offset of a body that has been parsed.
+fn comm(body: &[u8], offset: usize) -> &[u8] {
+    until_nul(body.get(offset..offset + size_of::<Comm>()).unwrap_or_default())
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {

@@ -75,7 +75,7 @@ impl Draft {
             escaped.add_if(self.arguments.escaped(), "process.args");
             escaped.add_if(self.arguments.escaped(), "process.command_line");
         }
-        let mut process = process(seen.pid, entry, clock, &mut self.name, &mut escaped);
+        let mut process = process(seen.pid, entry, &mut self.name, &mut escaped);
         process.parent = parent(entry, table, &mut self.parent_name);
         process.real_parent = real_parent(seen, entry);
         let mut wanglou = Wanglou {
@@ -142,17 +142,17 @@ impl Draft {
         outlet: &mut Outlet,
     ) {
         let mut escaped = Fields::default();
-        let mut process = process(known.pid, entry, clock, &mut self.name, &mut escaped);
+        let mut process = process(known.pid, entry, &mut self.name, &mut escaped);
         process.parent = parent(entry, table, &mut self.parent_name);
         let (mut old_digits, mut new_digits) = (Digits::new(), Digits::new());
         let (mut user, mut group) = old_digits.user_and_group(known.old_user, known.old_group);
         let (new_user, new_group) = new_digits.user_and_group(Some(new), Some(new));
         if action == Name::UidChange {
-            user.get_or_insert_default().changes = new_user
-                .map(|user| UserChanges { id: user.id, effective: user.effective });
+            user.get_or_insert_default().changes =
+                new_user.map(|user| UserChanges { id: user.id, effective: user.effective });
         } else {
-            group.get_or_insert_default().changes = new_group
-                .map(|group| GroupChanges { id: group.id, effective: group.effective });
+            group.get_or_insert_default().changes =
+                new_group.map(|group| GroupChanges { id: group.id, effective: group.effective });
         }
         let mut meta = meta(action, seen);
         meta.original_bytes = escaped.list();
@@ -218,7 +218,6 @@ fn meta(action: Name, seen: &Observation<'_>) -> EventMeta<'static> {
 fn process<'a>(
     pid: u32,
     entry: &'a Entry,
-    clock: Clock,
     name: &'a mut String,
     escaped: &mut Fields,
 ) -> Process<'a> {
@@ -230,7 +229,7 @@ fn process<'a>(
         entity_id: entry.entity.as_ref().map(super::EntityId::as_str),
         name: (!name.is_empty()).then_some(name),
         executable: entry.executable.as_ref().map(|it| &*it.path),
-        start: entry.start.map(|start| clock.utc(start)),
+        start: entry.start_utc,
         vpid: entry.vpid,
         ..Process::default()
     }
@@ -281,7 +280,8 @@ fn describe<'a>(image: &Image<'a>, process: &mut Process<'a>, wanglou: &mut Wang
     process.tty = image.tty.flatten().map(|(major, minor)| Tty {
         char_device: Some(CharDevice { major: Some(major), minor: Some(minor) }),
     });
-    process.session_leader = image.session.map(|pid| ProcessRef { pid: Some(pid) });
+    process.session_leader =
+        image.session.filter(|&pid| pid != 0).map(|pid| ProcessRef { pid: Some(pid) });
     let namespaces = image.namespaces;
     wanglou.namespaces = (namespaces != Default::default()).then_some(Namespaces {
         pid: namespaces.pid,

@@ -121,8 +121,7 @@ impl Enricher {
         outlet: &mut Outlet,
     ) {
         self.ensure_known(seen);
-        if let (Some((user, group)), Some(entry)) =
-            (old, self.table.get_mut(seen.pid, seen.start))
+        if let (Some((user, group)), Some(entry)) = (old, self.table.get_mut(seen.pid, seen.start))
         {
             (entry.user, entry.group) = (Some(user), Some(group));
         }
@@ -163,6 +162,7 @@ impl Enricher {
     fn entry(&self, seen: &Observation<'_>) -> Entry {
         Entry {
             start: seen.start,
+            start_utc: seen.start.map(|start| self.clock.utc(start)),
             entity: self.entity(seen.pid, seen.start),
             name: seen.state.name.unwrap_or_default().into(),
             executable: None,

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use wanglou_api::event::Timestamp;
 
 use super::identity::EntityId;
 use crate::observation::{Ids, NS_PER_TICK};
@@ -32,6 +33,8 @@ pub struct Parent {
 pub struct Entry {
     /// Boot-clock start time, ns; `None` if nobody could say.
     pub start: Option<u64>,
+    /// `start` in UTC as it was first told: the distance between the clocks moves.
+    pub start_utc: Option<Timestamp>,
     /// Its entity id, where its start is known.
     pub entity: Option<EntityId>,
     /// `comm`.
@@ -178,6 +181,7 @@ mod tests {
     fn entry(start: u64) -> Entry {
         Entry {
             start: Some(start),
+            start_utc: None,
             entity: None,
             name: Name::from(&b"test"[..]),
             executable: None,

@@ -32,7 +32,8 @@ fn a_reduced_copy_keeps_ids_and_names() {
         eprintln!("skipped: this kernel has no BTF");
         return;
     };
-    let wanted = [(Kind::Typedef, "btf_trace_sched_process_exec"), (Kind::Function, "bpf_iter_task")];
+    let wanted =
+        [(Kind::Typedef, "btf_trace_sched_process_exec"), (Kind::Function, "bpf_iter_task")];
     let btf = Btf::parse(&bytes).unwrap();
     let ids = btf.find(&wanted);
     let small = reduce::reduce(&btf, &ids.values().copied().collect::<Vec<_>>());

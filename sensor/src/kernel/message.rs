@@ -49,7 +49,8 @@ pub(super) struct ProgramReport {
 /// Sends a report and descriptors.
 pub(super) fn send(socket: impl AsFd, loaded: &Loaded, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let bytes = loaded.encode_length_delimited_to_vec();
-    let mut space = [const { std::mem::MaybeUninit::uninit() }; rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut space =
+        [const { std::mem::MaybeUninit::uninit() }; rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::Error::other(format!("{} descriptors are too many", fds.len())));
@@ -62,7 +63,8 @@ pub(super) fn send(socket: impl AsFd, loaded: &Loaded, fds: &[BorrowedFd<'_>]) -
 /// Waits for a report; the error says if the loader is gone.
 pub(super) fn receive(socket: impl AsFd) -> io::Result<(Loaded, Vec<OwnedFd>)> {
     let mut bytes = vec![0; MAX_BYTES];
-    let mut space = [const { std::mem::MaybeUninit::uninit() }; rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut space =
+        [const { std::mem::MaybeUninit::uninit() }; rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [io::IoSliceMut::new(&mut bytes)];
     let got = recvmsg(socket, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;

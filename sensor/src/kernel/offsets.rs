@@ -36,9 +36,9 @@ pub(super) fn exit_tells_group_dead(btf: &Btf<'_>) -> bool {
 pub(super) fn cgroup_subsys(btf: &Btf<'_>) -> u32 {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let on_v1 = |controller: &str| {
-        own.lines().filter_map(|line| line.split(':').nth(1)).any(|list| {
-            list.split(',').any(|name| name == controller)
-        })
+        own.lines()
+            .filter_map(|line| line.split(':').nth(1))
+            .any(|list| list.split(',').any(|name| name == controller))
     };
     let ids = (Kind::Enum, "cgroup_subsys_id");
     let found = btf.find(&[ids]);

@@ -168,6 +168,8 @@ fn start_loader(ring_bytes: u32) -> io::Result<(Loaded, Vec<OwnedFd>)> {
         .args([super::LOADER, &ring_bytes.to_string()])
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
+        // Ctrl-C is for us: half a loader would look like a kernel that cannot serve.
+        .process_group(0)
         .spawn()?;
     let received = message::receive(&ours);
     let status = loader.wait()?;

@@ -31,7 +31,8 @@ pub(super) struct Ebpf {
 
 impl Ebpf {
     pub(super) fn open(ring_bytes: u32) -> Result<Self, String> {
-        let procfs = procfs::Reader::open().map_err(|error| format!("cannot read /proc: {error}"))?;
+        let procfs =
+            procfs::Reader::open().map_err(|error| format!("cannot read /proc: {error}"))?;
         let probes = Probes::load(ring_bytes).map_err(|error| error.to_string())?;
         let log = probes.log();
         let (decoder, told) = (Decoder::default(), Totals::default());
@@ -58,7 +59,8 @@ impl Ebpf {
                 rest = behind;
                 match self.decoder.decode(record) {
                     Ok(seen) => complete(&mut self.procfs, seen, on),
-                    Err(_) => self.refused += 1,
+                    // No event: the process is told of by its next one.
+                    Err(error) => tracing::error!(%error, "a record of the iterator is refused"),
                 }
             }
             let left = rest.len();
