@@ -279,7 +279,11 @@ impl Signal {
         let place = pids as usize + PIDTYPE_SID as usize * size_of::<Pointer>();
         // SAFETY: as in `load!`.
         let pid = unsafe { self.0.byte_add(place).cast::<Pointer>().read_volatile() };
-        if pid.is_null() { 0 } else { probe(pid as u64 + u64::from(numbers)) }
+        if pid.is_null() {
+            return 0;
+        }
+        // SAFETY: as in `load!`.
+        unsafe { pid.byte_add(numbers as usize).cast::<u32>().read_volatile() }
     }
 
     /// Major and minor number of the controlling terminal.
@@ -343,6 +347,12 @@ pub fn mounted_on(mnt: u64) -> Option<Location> {
 /// Parent and name of the `struct dentry` at an address.
 #[inline(always)]
 pub fn entry(dentry: u64) -> Entry {
+    let parent = offset!(dentry_parent);
+    // `{ d_parent; d_name { hash; len; name; } }` lie together on every kernel so far: one read.
+    if offset!(dentry_name_len) == parent + 12 && offset!(dentry_name) == parent + 16 {
+        let [parent, hash_len, name]: [u64; 3] = probe_member(dentry, parent);
+        return Entry { parent, name, len: (hash_len >> 32) as u32 };
+    }
     Entry {
         parent: probe_member(dentry, offset!(dentry_parent)),
         name: probe_member(dentry, offset!(dentry_name)),

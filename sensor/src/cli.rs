@@ -38,7 +38,7 @@ pub struct Watch {
     /// How events are written: `json` is one object a line [default: pretty on a terminal]
     #[arg(long, value_enum)]
     pub output: Option<Output>,
-    /// How to see: `auto` takes eBPF where the kernel can, else cn_proc
+    /// How to see: `auto` takes eBPF where the kernel can, else `cn_proc`
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: Backend,
     /// Which events to report, with commas between

@@ -115,7 +115,7 @@ pub struct Image<'a> {
     pub executable: Option<&'a [u8]>,
     /// The executable was unlinked.
     pub deleted: bool,
-    /// The executable is an anonymous file of memfd_create(2).
+    /// The executable is an anonymous file of `memfd_create(2)`.
     pub memfd: bool,
     /// The path of the `#!` script as it was given.
     pub script: Option<&'a [u8]>,

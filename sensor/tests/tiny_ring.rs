@@ -90,6 +90,8 @@ impl Parent {
         let mut said = String::new();
         self.0.stdout.take().context("stdout was piped")?.read_to_string(&mut said)?;
         self.0.wait()?;
+        // Even one parent and its child fill half of a page.
+        pause(300);
         let child = said.trim().strip_prefix("child ").context("no child")?;
         Ok((self.0.id(), child.parse()?))
     }

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test panics")]
-
 use proptest::prelude::*;
 use wanglou_sensor_common::event::{Exec, flags};
 use zerocopy::{FromZeros as _, IntoBytes as _};

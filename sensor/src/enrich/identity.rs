@@ -13,11 +13,11 @@ const TEXT_BYTES: usize = 16;
 
 /// base64url of 12 bytes: 16 characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EntityId([u8; TEXT_BYTES]);
+pub(super) struct EntityId([u8; TEXT_BYTES]);
 
 impl EntityId {
     /// The characters.
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -30,11 +30,11 @@ impl fmt::Debug for EntityId {
 
 /// Makes entity ids of one boot of one host.
 #[derive(Clone)]
-pub struct Identity(Sha256);
+pub(super) struct Identity(Sha256);
 
 impl Identity {
     /// For a host and a boot.
-    pub fn new(host_id: &str, boot_id: &str) -> Self {
+    pub(super) fn new(host_id: &str, boot_id: &str) -> Self {
         let mut digest = Sha256::new();
         for id in [host_id, boot_id] {
             digest.update(id.as_bytes());
@@ -45,7 +45,7 @@ impl Identity {
 
     /// The first 12 bytes of SHA-256 over host id, NUL, boot id, NUL, PID (32 bits) and start in
     /// ticks (64 bits), both little-endian.
-    pub fn of(&self, process: ProcessKey) -> EntityId {
+    pub(super) fn of(&self, process: ProcessKey) -> EntityId {
         let mut digest = self.0.clone();
         digest.update(process.pid.to_le_bytes());
         digest.update(process.start_ticks.to_le_bytes());

@@ -13,60 +13,60 @@ use super::identity::EntityId;
 use crate::observation::{Ids, NS_PER_TICK};
 
 /// Processes known at most.
-pub const CAPACITY: usize = 16_384;
+pub(super) const CAPACITY: usize = 16_384;
 /// Ended ones kept at most.
 const ENDED: usize = 2_048;
 
 /// Who created a process.
 #[derive(Clone, Copy, Debug)]
-pub struct Parent {
+pub(super) struct Parent {
     /// Its thread group id.
-    pub pid: u32,
+    pub(super) pid: u32,
     /// Its start, ns, where known.
-    pub start: Option<u64>,
+    pub(super) start: Option<u64>,
     /// Its entity id, where its start is known.
-    pub entity: Option<EntityId>,
+    pub(super) entity: Option<EntityId>,
 }
 
 /// A process.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Boot-clock start time, ns; `None` if nobody could say.
-    pub start: Option<u64>,
+    pub(super) start: Option<u64>,
     /// `start` in UTC as it was first told: the distance between the clocks moves.
-    pub start_utc: Option<Timestamp>,
+    pub(super) start_utc: Option<Timestamp>,
     /// Its entity id, where its start is known.
-    pub entity: Option<EntityId>,
+    pub(super) entity: Option<EntityId>,
     /// `comm`.
-    pub name: Name,
+    pub(super) name: Name,
     /// Path of the executable, as text.
-    pub executable: Option<Executable>,
+    pub(super) executable: Option<Executable>,
     /// Who created it; of one that was there before us, whose child it was.
-    pub parent: Option<Parent>,
+    pub(super) parent: Option<Parent>,
     /// User ids as last seen.
-    pub user: Option<Ids>,
+    pub(super) user: Option<Ids>,
     /// Group ids as last seen.
-    pub group: Option<Ids>,
+    pub(super) group: Option<Ids>,
     /// Id in its own PID namespace.
-    pub vpid: Option<u32>,
+    pub(super) vpid: Option<u32>,
     /// It is over.
-    pub ended: bool,
+    pub(super) ended: bool,
     /// The snapshot that last saw it.
-    pub snapshot: u32,
+    pub(super) snapshot: u32,
 }
 
 /// A path as text, shared by all that run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executable {
+pub(super) struct Executable {
     /// The path.
-    pub path: Arc<str>,
+    pub(super) path: Arc<str>,
     /// It was not UTF-8.
-    pub escaped: bool,
+    pub(super) escaped: bool,
 }
 
 /// `comm`: at most 15 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Name {
+pub(super) struct Name {
     bytes: [u8; 15],
     len: u8,
 }
@@ -82,14 +82,14 @@ impl From<&[u8]> for Name {
 
 impl Name {
     /// The bytes; empty where unknown.
-    pub fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
 }
 
 /// The table.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(super) struct Table {
     entries: HashMap<u32, Entry, RandomState>,
     /// PIDs and starts of ended processes, the longest ended first.
     ended: VecDeque<(u32, Option<u64>)>,
@@ -99,17 +99,17 @@ pub struct Table {
 impl Table {
     /// The process with this PID, if it is the one that started then; one whose start nobody knows
     /// is taken for the last that was seen.
-    pub fn get(&self, pid: u32, start: Option<u64>) -> Option<&Entry> {
+    pub(super) fn get(&self, pid: u32, start: Option<u64>) -> Option<&Entry> {
         self.entries.get(&pid).filter(|entry| same(entry.start, start))
     }
 
     /// As [`Self::get`], to be changed.
-    pub fn get_mut(&mut self, pid: u32, start: Option<u64>) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, pid: u32, start: Option<u64>) -> Option<&mut Entry> {
         self.entries.get_mut(&pid).filter(|entry| same(entry.start, start))
     }
 
     /// Adds a process in the place of whoever had its PID.
-    pub fn insert(&mut self, pid: u32, entry: Entry) {
+    pub(super) fn insert(&mut self, pid: u32, entry: Entry) {
         if self.entries.len() >= CAPACITY && !self.entries.contains_key(&pid) {
             self.evict();
         }
@@ -117,7 +117,7 @@ impl Table {
     }
 
     /// Marks a process as over.
-    pub fn end(&mut self, pid: u32, start: Option<u64>) {
+    pub(super) fn end(&mut self, pid: u32, start: Option<u64>) {
         let Some(entry) = self.get_mut(pid, start) else { return };
         entry.ended = true;
         let key = (pid, entry.start);
@@ -128,18 +128,18 @@ impl Table {
     }
 
     /// Live processes that the given snapshot did not see.
-    pub fn unseen(&self, snapshot: u32) -> impl Iterator<Item = (u32, &Entry)> {
+    pub(super) fn unseen(&self, snapshot: u32) -> impl Iterator<Item = (u32, &Entry)> {
         let live = self.entries.iter().filter(|(_, entry)| !entry.ended);
         live.filter(move |(_, entry)| entry.snapshot != snapshot).map(|(&pid, entry)| (pid, entry))
     }
 
     /// Processes known, ended ones included.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Processes given up for lack of room.
-    pub fn evicted(&self) -> u64 {
+    pub(super) fn evicted(&self) -> u64 {
         self.evicted
     }
 

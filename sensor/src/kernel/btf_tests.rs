@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test panics")]
-
 use proptest::prelude::*;
 
 use super::super::reduce;

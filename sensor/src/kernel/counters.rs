@@ -1,7 +1,7 @@
 //! The probes' counters, read as memory.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -19,13 +19,12 @@ pub(super) struct CounterMap {
 
 impl CounterMap {
     /// Maps the array of `cpus` times the number of programs; the descriptor is not needed after.
-    pub(super) fn map(fd: OwnedFd, cpus: usize) -> io::Result<Self> {
+    pub(super) fn map(fd: BorrowedFd<'_>, cpus: usize) -> io::Result<Self> {
         let rows = cpus * Program::ALL.len();
         let bytes = rows * size_of::<Counters>();
         // SAFETY: a new mapping, at an address that the kernel chooses.
-        let base = unsafe {
-            mmap(ptr::null_mut(), bytes, ProtFlags::READ, MapFlags::SHARED, fd.as_fd(), 0)
-        }?;
+        let base =
+            unsafe { mmap(ptr::null_mut(), bytes, ProtFlags::READ, MapFlags::SHARED, fd, 0) }?;
         Ok(Self { base: base.cast_const().cast(), bytes, rows })
     }
 

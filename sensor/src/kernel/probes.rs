@@ -77,7 +77,7 @@ impl Probes {
         let ring = MapData::from_fd(next()?)
             .and_then(|data| RingBuf::try_from(Map::RingBuf(data)))
             .map_err(|error| ProbesError::Handover(error.to_string()))?;
-        let counters = CounterMap::map(next()?, loaded.cpus as usize)
+        let counters = CounterMap::map(next()?.as_fd(), loaded.cpus as usize)
             .map_err(|error| ProbesError::Handover(format!("the counters: {error}")))?;
 
         let (mut attached, mut programs, mut iterator) = (Vec::new(), Vec::new(), None);

@@ -16,7 +16,7 @@ use crate::procfs;
 
 /// Records handed over in one batch, by their bytes.
 const BATCH_BYTES: usize = 64 << 10;
-/// The kernel fills at most so much at once (`PAGE_SIZE << 3` in kernel/bpf/bpf_iter.c).
+/// The kernel fills at most so much at once (`PAGE_SIZE << 3` in `kernel/bpf/bpf_iter.c`).
 const ITERATOR_BYTES: usize = 32 << 10;
 
 /// The probes, and what has been counted of them.
