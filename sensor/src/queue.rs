@@ -14,11 +14,14 @@ use crate::action::Action;
 use crate::ledger::ByAction;
 
 /// Bytes of lines that wait at most, give or take the last one.
-const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 512 << 10;
 /// A chunk is handed over when it has so many bytes, or at the end of a round.
 const CHUNK_BYTES: usize = 64 << 10;
 /// Larger ones, from long arguments, are not kept for the next time.
-const KEEP_BYTES: usize = 4 * CHUNK_BYTES;
+const KEEP_BYTES: usize = 2 * CHUNK_BYTES;
+
+/// Emptied chunks kept for the next lines.
+const SPARES: usize = 2;
 
 /// Lines, and which of them are events that the ledger counts.
 #[derive(Debug, Default)]
@@ -142,7 +145,7 @@ impl Shared {
                 self.changed.notify_all();
                 return wake();
             }
-            if chunk.bytes.capacity() <= KEEP_BYTES {
+            if chunk.bytes.capacity() <= KEEP_BYTES && state.spare.len() < SPARES {
                 chunk.bytes.clear();
                 chunk.lines.clear();
                 state.spare.push(chunk);
