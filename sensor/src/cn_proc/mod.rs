@@ -24,6 +24,8 @@ mod reader;
 mod sequence;
 mod socket;
 mod source;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 pub use queue::{Kinds, Lost};
