@@ -1,9 +1,8 @@
 //! `build`: the probes, then the sensor around them.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::workspace::Workspace;
 use crate::{build_ebpf, shell};
@@ -17,25 +16,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<PathBuf> {
 
 /// Builds a package's binaries for release, without shared libraries, into `target/release`.
 ///
-/// The target is named although it is the host's own: only then do flags for it leave build
-/// scripts and derive macros alone, which cannot be static.
+/// The flag is for the last step only: everywhere, it would also reach derive macros, which cannot
+/// be static, and nothing could be shared with other builds.
 pub(crate) fn release(workspace: &Workspace, package: &str, binaries: &[&str]) -> Result<()> {
-    let host = shell::read(workspace.rustc().args(["--print", "host-tuple"]))?;
-    let host = host.trim();
-    let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    flags.push_str(" -C target-feature=+crt-static");
-    let mut cargo = workspace.cargo();
-    cargo.env("RUSTFLAGS", flags).args(["build", "--release", "--bins", "--target", host]);
-    shell::run(cargo.args(["--package", package]))?;
-
     for binary in binaries {
-        let built = workspace.target.join(host).join("release").join(binary);
-        let wanted = workspace.release(binary);
-        fs::create_dir_all(workspace.target.join("release"))?;
-        // A new file, as the old one may be running.
-        let _ = fs::remove_file(&wanted);
-        fs::hard_link(&built, &wanted)
-            .with_context(|| format!("cannot link {} to {}", built.display(), wanted.display()))?;
+        let mut cargo = workspace.cargo();
+        cargo.args(["rustc", "--release", "--package", package, "--bin", binary]);
+        shell::run(cargo.args(["--", "-C", "target-feature=+crt-static"]))?;
     }
     Ok(())
 }

@@ -44,14 +44,6 @@ impl Workspace {
         command
     }
 
-    /// The compiler that belongs to it.
-    pub(crate) fn rustc(&self) -> Command {
-        let mut command =
-            Command::new(env::var_os("RUSTC").map_or_else(|| "rustc".into(), PathBuf::from));
-        command.current_dir(&self.root);
-        command
-    }
-
     /// Tools that we build for ourselves, so that nothing of the user's is overwritten.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")
