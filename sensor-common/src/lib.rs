@@ -14,4 +14,4 @@ mod settings;
 
 pub use header::{Header, Kind, LAYOUT_VERSION};
 pub use offsets::{ABSENT, MEMBERS, Member, Offsets};
-pub use settings::{ARGS_MAX, ARGS_TAIL, PATH_DEPTH, PATH_MAX, Settings};
+pub use settings::{ARGS_LARGE, ARGS_MAX, ARGS_TAIL, PATH_DEPTH, PATH_MAX, Settings};

@@ -1,9 +1,13 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Bytes of arguments that a record holds at most.
+/// Bytes of arguments that a record holds at most, unless more are asked for.
 pub const ARGS_MAX: usize = 32 * 1024;
 
-/// Of [`ARGS_MAX`], what is kept for the end of arguments that do not fit.
+/// Bytes of arguments that can be asked for at most: what Linux allows a single one
+/// (`MAX_ARG_STRLEN`, include/uapi/linux/binfmts.h).
+pub const ARGS_LARGE: usize = 128 * 1024;
+
+/// Of these, what is kept for the end of arguments that do not fit.
 pub const ARGS_TAIL: usize = 8 * 1024;
 
 /// Bytes of a path that a record holds at most.
@@ -22,6 +26,8 @@ pub struct Settings {
     pub exit_tells_group_dead: u32,
     /// Index of the v1 controller whose hierarchy names containers, [`crate::ABSENT`] on cgroup2.
     pub cgroup_subsys: u32,
+    /// Bytes of arguments that a record holds, from [`ARGS_MAX`] to [`ARGS_LARGE`].
+    pub args_bytes: u32,
     /// Index of the scratch slot that belongs to the iterator.
     pub iterator_slot: u32,
 }

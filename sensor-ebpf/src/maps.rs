@@ -6,7 +6,7 @@ use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
 use wanglou_sensor_common::counters::Counters;
 use wanglou_sensor_common::{Offsets, Settings};
 
-use crate::scratch::Slot;
+use crate::scratch::{SMALL_WORDS, Slot};
 
 /// Userspace reads counters as memory, without a system call and without a right.
 const BPF_F_MMAPABLE: u32 = 1 << 10;
@@ -23,7 +23,11 @@ pub static COUNTERS: Array<Counters> = Array::with_max_entries(1, BPF_F_MMAPABLE
 /// for the iterator. An array, as the kernel refuses per-CPU values over 32 KiB. The loader sets
 /// the number.
 #[map]
-pub static SCRATCH: Array<Slot> = Array::with_max_entries(1, 0);
+pub static SCRATCH: Array<[u64; SMALL_WORDS]> = Array::with_max_entries(1, 0);
+
+/// The same with room for long arguments; the loader makes slots here only when they are asked for.
+#[map]
+pub static LARGE_SCRATCH: Array<Slot> = Array::with_max_entries(1, 0);
 
 /// How many of a CPU's slots are taken.
 #[map]
@@ -39,5 +43,6 @@ pub static SETTINGS: Global<Settings> = Global::new(Settings {
     wake_bytes: 0,
     exit_tells_group_dead: 0,
     cgroup_subsys: wanglou_sensor_common::ABSENT,
+    args_bytes: wanglou_sensor_common::ARGS_MAX as u32,
     iterator_slot: 0,
 });

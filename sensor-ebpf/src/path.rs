@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use wanglou_sensor_common::{PATH_DEPTH, PATH_MAX};
 
 use crate::kernel::{self, Location};
-use crate::scratch::{Slot, VARIABLE};
+use crate::scratch::{PATHS, Slot};
 
 /// Bytes of a name at most (`NAME_MAX`), and one for its NUL.
 const NAME: usize = 256;
@@ -127,7 +127,7 @@ fn step(slot: *mut Slot) {
 
 #[inline(always)]
 fn write_name(slot: *mut Slot, name: u64, len: u32) {
-    let offset = filled(slot, VARIABLE - NAME);
+    let offset = filled(slot, PATHS - NAME);
     let len = (len as usize).min(NAME - 1);
     // SAFETY: `offset + len` is inside `variable`, as both are bounded just above.
     let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset) };

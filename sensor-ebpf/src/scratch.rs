@@ -1,9 +1,9 @@
 //! Room to put a record together: far more than the 512 bytes of stack.
 
 use wanglou_sensor_common::event::Exec;
-use wanglou_sensor_common::{ARGS_MAX, Header, PATH_MAX};
+use wanglou_sensor_common::{ARGS_LARGE, ARGS_MAX, Header, PATH_MAX};
 
-use crate::maps::{NESTING, SCRATCH};
+use crate::maps::{LARGE_SCRATCH, NESTING, SCRATCH, SETTINGS};
 use crate::path::Walk;
 
 /// Slots for each CPU: a probe, and one that interrupts it.
@@ -11,8 +11,10 @@ pub const LEVELS: u32 = 2;
 
 /// Bytes of a record before its variable parts.
 pub const FIXED: usize = size_of::<Header>() + size_of::<Exec>();
-/// Bytes of the variable parts at most: two paths, a script's name, the arguments.
-pub const VARIABLE: usize = 3 * PATH_MAX + ARGS_MAX;
+/// Bytes of the variable parts but for the arguments at most: two paths, a script's name.
+pub const PATHS: usize = 3 * PATH_MAX;
+/// Size of a slot for arguments of the usual length, in words.
+pub const SMALL_WORDS: usize = (size_of::<Slot>() - ARGS_LARGE + ARGS_MAX) / size_of::<u64>();
 
 /// A record and the state of the walk that fills it.
 #[repr(C)]
@@ -23,8 +25,8 @@ pub struct Slot {
     pub header: Header,
     /// The fixed part of the body.
     pub exec: Exec,
-    /// The variable parts.
-    pub variable: [u8; VARIABLE],
+    /// The variable parts; a small slot ends before the last of these bytes.
+    pub variable: [u8; PATHS + ARGS_LARGE],
 }
 
 /// A slot that is given back when it goes out of scope.
@@ -43,7 +45,12 @@ impl Claim {
         if level >= LEVELS {
             return None;
         }
-        let slot = SCRATCH.get_ptr_mut(cpu * LEVELS + level)?;
+        let index = cpu * LEVELS + level;
+        let slot = if SETTINGS.load().args_bytes > ARGS_MAX as u32 {
+            LARGE_SCRATCH.get_ptr_mut(index)?
+        } else {
+            SCRATCH.get_ptr_mut(index)?.cast()
+        };
         // SAFETY: as above.
         unsafe { nesting.write_volatile(level + 1) };
         Some(Self { slot, nesting })

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::kernel::{MAX_RING_BYTES, MIN_RING_BYTES};
+use crate::kernel::{ARGS_STEPS, MAX_RING_BYTES, MIN_RING_BYTES, Sizes};
 use crate::source::Backend;
 
 /// Tells what every process of this host does.
@@ -29,6 +29,9 @@ pub enum Command {
         /// Size of the ring in bytes.
         #[arg(value_parser = ring_bytes)]
         ring_bytes: u32,
+        /// Bytes of arguments that an exec keeps.
+        #[arg(value_parser = args_bytes)]
+        args_bytes: u32,
     },
 }
 
@@ -44,17 +47,31 @@ pub struct Watch {
     /// Which events to report, with commas between
     #[arg(long, value_enum, value_delimiter = ',', default_value = "process")]
     pub events: Vec<Events>,
-    /// Size of the ring between kernel and sensor in bytes, a power of two
-    #[arg(long, value_parser = ring_bytes, default_value_t = DEFAULT_RING_BYTES)]
-    pub ring_bytes: u32,
+    /// Sizes in the kernel.
+    #[command(flatten)]
+    pub sizes: SizeFlags,
     /// Indent each process below the one that created it (pretty only)
     #[arg(long)]
     pub tree: bool,
 }
 
-/// Enough for a second's pause in a storm of 10,000 processes a second; a mapped ring counts twice in
-/// the resident set.
-const DEFAULT_RING_BYTES: u32 = 2 << 20;
+/// How large what the probes use is.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct SizeFlags {
+    /// Size of the ring between kernel and sensor in bytes, a power of two
+    #[arg(long, value_parser = ring_bytes, default_value_t = Sizes::default().ring_bytes)]
+    ring_bytes: u32,
+    /// Bytes of arguments that an exec keeps by eBPF: 32768, 65536 or 131072; of longer ones, the
+    /// first and the last
+    #[arg(long, value_parser = args_bytes, default_value_t = Sizes::default().args_bytes)]
+    args_bytes: u32,
+}
+
+impl From<SizeFlags> for Sizes {
+    fn from(flags: SizeFlags) -> Self {
+        Self { ring_bytes: flags.ring_bytes, args_bytes: flags.args_bytes }
+    }
+}
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,5 +101,13 @@ fn ring_bytes(text: &str) -> Result<u32, String> {
     let bytes = text.parse().ok().filter(|bytes| range.contains(bytes));
     bytes.filter(|bytes: &u32| bytes.is_power_of_two()).ok_or_else(|| {
         format!("it has to be a power of two from {MIN_RING_BYTES} to {MAX_RING_BYTES}")
+    })
+}
+
+fn args_bytes(text: &str) -> Result<u32, String> {
+    let bytes = text.parse().ok().filter(|bytes| ARGS_STEPS.contains(bytes));
+    bytes.ok_or_else(|| {
+        let [small, middle, large] = ARGS_STEPS;
+        format!("it has to be {small}, {middle} or {large}")
     })
 }

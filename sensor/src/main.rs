@@ -20,7 +20,9 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Watch(options) => run_watch(&options),
         Command::Doctor => doctor::run().context("cannot examine this host"),
-        Command::Loader { ring_bytes } => return kernel::run_loader(ring_bytes),
+        Command::Loader { ring_bytes, args_bytes } => {
+            return kernel::run_loader(kernel::Sizes { ring_bytes, args_bytes });
+        }
     };
     done.unwrap_or_else(|error| {
         eprintln!("wanglou-sensor: {error:#}");
@@ -55,6 +57,6 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    let (backend, ring_bytes) = (options.backend, options.ring_bytes);
-    runtime.block_on(watch::watch(watch::Options { backend, format, ring_bytes }))
+    let (backend, sizes) = (options.backend, options.sizes.into());
+    runtime.block_on(watch::watch(watch::Options { backend, format, sizes }))
 }

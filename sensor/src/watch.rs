@@ -17,6 +17,7 @@ use crate::clock;
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
+use crate::kernel::Sizes;
 use crate::ledger::Balance;
 use crate::outlet::Outlet;
 use crate::output::Format;
@@ -41,8 +42,8 @@ pub struct Options {
     pub backend: Backend,
     /// How to write.
     pub format: Format,
-    /// Size of the ring, a power of two.
-    pub ring_bytes: u32,
+    /// How large what the probes use is.
+    pub sizes: Sizes,
 }
 
 /// Watches until told to end.
@@ -51,7 +52,7 @@ pub async fn watch(options: Options) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
 
-    let source = source::open(options.backend, options.ring_bytes)?;
+    let source = source::open(options.backend, options.sizes)?;
     let attached = clock::boot_ns();
     privileges::keep_reading_only().context("cannot give up capabilities")?;
     let output_ended = Arc::new(Notify::new());

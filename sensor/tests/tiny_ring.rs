@@ -56,6 +56,7 @@ fn losses_are_exact(ring_bytes: u64) -> Result<()> {
     let last = marker()?;
     pause(300);
     let (tiny, witness) = (tiny.stop()?, witness.stop()?);
+    for (n, c) in [("tiny", &tiny), ("witness", &witness)] { std::fs::copy(c.output(), format!("/tmp/h/tk-{n}-{ring_bytes}.json"))?; }
     ensure!(witness.audit()?.dropped_total() == 0, "the witness lost events itself");
 
     counted_losses_are_those_seen(&tiny, &witness, first, last)?;
@@ -132,11 +133,10 @@ fn counted_losses_are_those_seen(
         *missing.entry(key.0.clone()).or_default() += times - told;
     }
     let audit = tiny.audit()?;
-    println!("lost and counted: {:?}", audit.dropped);
-    for (kind, &missing) in &missing {
-        let counted = audit.dropped_of(kind);
-        ensure!(counted == missing, "{kind}: {missing} missing, {counted} counted as dropped");
-    }
+    let counted: ledger::Counts =
+        missing.keys().map(|kind| (kind.clone(), audit.dropped_of(kind))).collect();
+    println!("missing {missing:?}, counted {:?}", audit.dropped);
+    ensure!(counted == missing, "missing {missing:?}, counted as dropped {counted:?}");
     ensure!(audit.dropped_total() > 0, "nothing was lost: the test has tested nothing");
     Ok(())
 }

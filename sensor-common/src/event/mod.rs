@@ -13,7 +13,9 @@ pub use fork::Fork;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The ids of a task, as the initial user namespace knows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes, KnownLayout,
+)]
 #[repr(C)]
 pub struct Ids {
     /// Real user id.

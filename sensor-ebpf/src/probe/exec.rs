@@ -4,13 +4,14 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use wanglou_sensor_common::counters::Program;
 use wanglou_sensor_common::event::flags;
-use wanglou_sensor_common::{ARGS_MAX, ARGS_TAIL, Kind, PATH_MAX};
+use wanglou_sensor_common::{ARGS_TAIL, Kind, PATH_MAX};
 
 use super::image;
 use crate::emit::Event;
 use crate::kernel::{Binprm, Task};
+use crate::maps::SETTINGS;
 use crate::path;
-use crate::scratch::{Claim, FIXED, Slot, VARIABLE};
+use crate::scratch::{Claim, FIXED, PATHS, Slot};
 
 /// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, kernel
 /// 6.18: after the new image is in place and before it runs.
@@ -30,7 +31,7 @@ fn exec(ctx: BtfTracePointContext) -> i32 {
     write_script(slot, bprm);
     write_args(slot, task, bprm);
 
-    let len = (FIXED + path::filled(slot, VARIABLE)) as u32;
+    let len = (FIXED + path::filled(slot, PATHS + args_max())) as u32;
     // SAFETY: a live slot.
     unsafe { (*slot).header = event.header(Kind::Exec, len, task) };
     // SAFETY: a live slot; the record begins at its header.
@@ -45,7 +46,7 @@ fn write_script(slot: *mut Slot, bprm: Binprm) {
     if script == 0 {
         return;
     }
-    let offset = path::filled(slot, VARIABLE - PATH_MAX);
+    let offset = path::filled(slot, PATHS - PATH_MAX);
     // SAFETY: `offset` was bounded just above.
     let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset) };
     // SAFETY: `target` has room for `PATH_MAX` bytes.
@@ -69,21 +70,28 @@ fn write_args(slot: *mut Slot, task: Task, bprm: Binprm) {
     let (start, bytes) = mm.args();
     image::set!(slot, argc, bprm.argc());
     image::set!(slot, args_bytes, bytes);
-    if bytes <= ARGS_MAX as u64 {
-        let len = read_user(slot, start, bytes as usize, ARGS_MAX);
+    let most = args_max();
+    if bytes <= most as u64 {
+        let len = read_user(slot, start, bytes as usize, most);
         image::set!(slot, head_len, len);
         return;
     }
-    let head = read_user(slot, start, ARGS_MAX - ARGS_TAIL, ARGS_MAX);
+    let head = read_user(slot, start, most - ARGS_TAIL, most);
     image::set!(slot, head_len, head);
     let tail = read_user(slot, start + bytes - ARGS_TAIL as u64, ARGS_TAIL, ARGS_TAIL);
     image::set!(slot, tail_len, tail);
 }
 
+/// Bytes of arguments that a record holds: a constant to the verifier.
+#[inline(always)]
+fn args_max() -> usize {
+    SETTINGS.load().args_bytes as usize
+}
+
 /// Appends `len` bytes, at most `most`, of the process and returns how many there were.
 #[inline(always)]
 fn read_user(slot: *mut Slot, from: u64, len: usize, most: usize) -> u32 {
-    let offset = path::filled(slot, VARIABLE - most);
+    let offset = path::filled(slot, PATHS + args_max() - most);
     let len = len.min(most);
     // SAFETY: `offset + len` is inside `variable`, as both are bounded just above.
     let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset) };

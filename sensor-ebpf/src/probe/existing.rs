@@ -8,7 +8,7 @@ use crate::emit;
 use crate::kernel::Task;
 use crate::maps::{SCRATCH, SETTINGS};
 use crate::path;
-use crate::scratch::{FIXED, VARIABLE};
+use crate::scratch::{FIXED, PATHS, Slot};
 
 /// `struct bpf_iter_meta`, include/linux/bpf.h.
 #[repr(C)]
@@ -38,8 +38,9 @@ extern "C" fn existing(ctx: *const Context) -> i32 {
     }
     // One slot is ours alone: this program can be preempted, and only the sensor runs it.
     let Some(slot) = SCRATCH.get_ptr_mut(SETTINGS.load().iterator_slot) else { return 0 };
+    let slot = slot.cast::<Slot>();
     image::write(slot, task);
-    let len = (FIXED + path::filled(slot, VARIABLE)) as u32;
+    let len = (FIXED + path::filled(slot, PATHS)) as u32;
     // SAFETY: a live slot.
     unsafe { (*slot).header = emit::header(Kind::Existing, len, 0, 0, task) };
     // SAFETY: the context is live, and so is what it points to.

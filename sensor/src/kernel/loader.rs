@@ -9,12 +9,12 @@ use aya::maps::{Map, MapData};
 use aya::{Btf as AyaBtf, Ebpf, EbpfError, EbpfLoader, Endianness, Pod, VerifierLogLevel};
 use thiserror::Error;
 use wanglou_sensor_common::counters::Program;
-use wanglou_sensor_common::{Offsets, Settings};
+use wanglou_sensor_common::{ARGS_MAX, Offsets, Settings};
 
 use super::btf::{Btf, BtfError};
 use super::message::{self, Loaded, ProgramReport, VERSION};
 use super::programs::{self, Hook, PROGRAMS, Spec};
-use super::{offsets, reduce, sys};
+use super::{Sizes, offsets, reduce, sys};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Slots for each CPU, as in the probes' `scratch.rs`.
@@ -71,8 +71,8 @@ struct Handover {
 }
 
 /// Loads, hands over to `socket`, and returns whether there are probes.
-pub(super) fn run(socket: BorrowedFd<'_>, ring_bytes: u32) -> io::Result<bool> {
-    let (loaded, fds) = match load(ring_bytes) {
+pub(super) fn run(socket: BorrowedFd<'_>, sizes: Sizes) -> io::Result<bool> {
+    let (loaded, fds) = match load(sizes) {
         Ok(Handover { reports, fds, cpus }) => {
             (Loaded { version: VERSION, error: None, programs: reports, cpus }, fds)
         }
@@ -86,13 +86,14 @@ pub(super) fn run(socket: BorrowedFd<'_>, ring_bytes: u32) -> io::Result<bool> {
     Ok(loaded.error.is_none())
 }
 
-fn load(ring_bytes: u32) -> Result<Handover, LoadError> {
+fn load(sizes: Sizes) -> Result<Handover, LoadError> {
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Cpus(error))? as u32;
     let mut knowledge = study(cpus)?;
-    knowledge.settings.wake_bytes = ring_bytes / 4;
+    knowledge.settings.wake_bytes = sizes.ring_bytes / 4;
+    knowledge.settings.args_bytes = sizes.args_bytes;
     let btf = AyaBtf::parse(&knowledge.reduced, Endianness::default())
         .map_err(|error| LoadError::Refused(one_line(&error)))?;
-    let mut ebpf = open(&knowledge, ring_bytes, cpus)?;
+    let mut ebpf = open(&knowledge, sizes.ring_bytes, cpus)?;
 
     let mut reports = Vec::new();
     let mut fds = maps(&mut ebpf)?;
@@ -129,6 +130,7 @@ fn study(cpus: u32) -> Result<Knowledge, LoadError> {
         offsets: offsets::offsets(&btf),
         settings: Settings {
             wake_bytes: 0,
+            args_bytes: 0,
             exit_tells_group_dead: offsets::exit_tells_group_dead(&btf).into(),
             cgroup_subsys: offsets::cgroup_subsys(&btf),
             iterator_slot: cpus * SCRATCH_LEVELS,
@@ -141,6 +143,8 @@ fn study(cpus: u32) -> Result<Knowledge, LoadError> {
 fn open(knowledge: &Knowledge, ring_bytes: u32, cpus: u32) -> Result<Ebpf, LoadError> {
     let offsets = PlainOffsets(knowledge.offsets);
     let settings = PlainSettings(knowledge.settings);
+    let is_large = knowledge.settings.args_bytes > ARGS_MAX as u32;
+    let large_slots = if is_large { cpus * SCRATCH_LEVELS } else { 1 };
     let rows = cpus * Program::ALL.len() as u32;
     let mut loader = EbpfLoader::new();
     loader
@@ -150,7 +154,8 @@ fn open(knowledge: &Knowledge, ring_bytes: u32, cpus: u32) -> Result<Ebpf, LoadE
         .override_global("SETTINGS", &settings, true)
         .map_max_entries("EVENTS", ring_bytes)
         .map_max_entries("COUNTERS", rows)
-        .map_max_entries("SCRATCH", cpus * SCRATCH_LEVELS + 1);
+        .map_max_entries("SCRATCH", cpus * SCRATCH_LEVELS + 1)
+        .map_max_entries("LARGE_SCRATCH", large_slots);
     loader.load(OBJECT).map_err(|error| {
         let text = one_line(&error);
         if is_forbidden(&error) { LoadError::NoRights(text) } else { LoadError::Refused(text) }

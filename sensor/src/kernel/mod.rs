@@ -15,6 +15,8 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
+use wanglou_sensor_common::{ARGS_LARGE, ARGS_MAX};
+
 pub use counters::Totals;
 pub use log::ProbeLog;
 pub use probes::{Probes, ProbesError, ProgramStatus};
@@ -27,9 +29,29 @@ pub const MIN_RING_BYTES: u32 = 4096;
 /// More would only keep stale events longer.
 pub const MAX_RING_BYTES: u32 = 1 << 30;
 
+/// How large what the probes use is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The ring in bytes, a power of two.
+    pub ring_bytes: u32,
+    /// Arguments that an exec keeps, in bytes: one of [`ARGS_STEPS`].
+    pub args_bytes: u32,
+}
+
+/// What [`Sizes::args_bytes`] can be.
+pub const ARGS_STEPS: [u32; 3] = [ARGS_MAX as u32, 2 * ARGS_MAX as u32, ARGS_LARGE as u32];
+
+impl Default for Sizes {
+    /// A ring for a second's pause in a storm of 10,000 processes a second: a mapped ring counts
+    /// twice in the resident set.
+    fn default() -> Self {
+        Self { ring_bytes: 2 << 20, args_bytes: ARGS_STEPS[0] }
+    }
+}
+
 /// The loader's `main`: the socket to its worker is standard input.
-pub fn run_loader(ring_bytes: u32) -> ExitCode {
-    match loader::run(io::stdin().as_fd(), ring_bytes) {
+pub fn run_loader(sizes: Sizes) -> ExitCode {
+    match loader::run(io::stdin().as_fd(), sizes) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -41,5 +63,5 @@ pub fn run_loader(ring_bytes: u32) -> ExitCode {
 
 /// Tries every program on this kernel, and leaves nothing attached.
 pub fn survey() -> Result<Vec<ProgramStatus>, ProbesError> {
-    Ok(Probes::load(MIN_RING_BYTES)?.programs().to_vec())
+    Ok(Probes::load(Sizes { ring_bytes: MIN_RING_BYTES, ..Sizes::default() })?.programs().to_vec())
 }

@@ -14,7 +14,7 @@ use super::counters::{CounterMap, Totals};
 use super::log::ProbeLog;
 use super::message::{self, Loaded};
 use super::programs::PROGRAMS;
-use super::sys;
+use super::{Sizes, sys};
 
 /// Why there are no probes.
 #[derive(Debug, Error)]
@@ -61,9 +61,9 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Has a loader attach everything; the ring is `ring_bytes` large, a power of two.
-    pub fn load(ring_bytes: u32) -> Result<Self, ProbesError> {
-        let (loaded, fds) = start_loader(ring_bytes).map_err(ProbesError::Start)?;
+    /// Has a loader attach everything; sized as told.
+    pub fn load(sizes: Sizes) -> Result<Self, ProbesError> {
+        let (loaded, fds) = start_loader(sizes).map_err(ProbesError::Start)?;
         if let Some(error) = loaded.error {
             return Err(ProbesError::Loader(error));
         }
@@ -160,12 +160,12 @@ impl AsFd for Probes {
     }
 }
 
-fn start_loader(ring_bytes: u32) -> io::Result<(Loaded, Vec<OwnedFd>)> {
+fn start_loader(sizes: Sizes) -> io::Result<(Loaded, Vec<OwnedFd>)> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut loader = Command::new("/proc/self/exe")
         .arg0("wanglou-sensor")
-        .args([super::LOADER, &ring_bytes.to_string()])
+        .args([super::LOADER, &sizes.ring_bytes.to_string(), &sizes.args_bytes.to_string()])
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         // Ctrl-C is for us: half a loader would look like a kernel that cannot serve.

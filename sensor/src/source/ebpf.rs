@@ -9,7 +9,7 @@ use wanglou_sensor_common::counters::Program;
 use super::Source;
 use crate::action::Action;
 use crate::decode::{self, Decoder};
-use crate::kernel::{ProbeLog, Probes, Totals};
+use crate::kernel::{ProbeLog, Probes, Sizes, Totals};
 use crate::ledger::Cause;
 use crate::observation::{Action as Seen, Observation};
 use crate::procfs;
@@ -30,10 +30,10 @@ pub(super) struct Ebpf {
 }
 
 impl Ebpf {
-    pub(super) fn open(ring_bytes: u32) -> Result<Self, String> {
+    pub(super) fn open(sizes: Sizes) -> Result<Self, String> {
         let procfs =
             procfs::Reader::open().map_err(|error| format!("cannot read /proc: {error}"))?;
-        let probes = Probes::load(ring_bytes).map_err(|error| error.to_string())?;
+        let probes = Probes::load(sizes).map_err(|error| error.to_string())?;
         let log = probes.log();
         let (decoder, told) = (Decoder::default(), Totals::default());
         Ok(Self { probes, decoder, log, procfs, told, refused: 0 })

@@ -9,6 +9,7 @@ use std::os::fd::BorrowedFd;
 use thiserror::Error;
 
 use crate::action::Action;
+use crate::kernel::Sizes;
 use crate::ledger::Cause;
 use crate::observation::Observation;
 
@@ -69,8 +70,8 @@ pub enum SourceError {
 }
 
 /// Begins to observe; says in a line why the second choice was taken.
-pub fn open(backend: Backend, ring_bytes: u32) -> Result<Box<dyn Source>, SourceError> {
-    let by_ebpf = || ebpf::Ebpf::open(ring_bytes).map(|source| Box::new(source) as Box<dyn Source>);
+pub fn open(backend: Backend, sizes: Sizes) -> Result<Box<dyn Source>, SourceError> {
+    let by_ebpf = || ebpf::Ebpf::open(sizes).map(|source| Box::new(source) as Box<dyn Source>);
     let by_cn_proc = || cn_proc::open().map(|source| Box::new(source) as Box<dyn Source>);
     match backend {
         Backend::Ebpf => by_ebpf().map_err(SourceError::Ebpf),
