@@ -15,8 +15,7 @@ use crate::observation::{Args, Image, NS_PER_TICK, State};
 /// How much to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Who it was when it was forked: no name or ids if it has executed a file since, which may
-    /// have changed them.
+    /// Who it was when it was forked: without a name if it has executed a file since.
     Fork,
     /// What it runs as well: arguments, executable, directory, namespaces.
     Image,
@@ -96,23 +95,18 @@ impl Reader {
             image.ended = stat.has_ended();
         }
 
-        let is_past = detail == Detail::Fork && !stat.is_forked_image();
-        let mut status = Status::default();
-        if !is_past {
-            // The dearest file of all.
-            let text = file::read(dir, c"status", &mut *self.status);
-            incomplete |= text == Err(Missing::Gone);
-            status = text.map(status::parse).unwrap_or_default();
-            if is_other_threads(pid, &status) {
-                return None;
-            }
+        let text = file::read(dir, c"status", &mut *self.status);
+        incomplete |= text == Err(Missing::Gone);
+        let status = text.map(status::parse).unwrap_or_default();
+        if is_other_threads(pid, &status) {
+            return None;
         }
         let cgroup = self
             .cgroups
             .as_ref()
             .and_then(|cgroups| cgroups.id(file::read(dir, c"cgroup", &mut *self.cgroup).ok()?));
         let state = State {
-            name: (!is_past).then_some(stat.name),
+            name: (detail == Detail::Image || stat.is_forked_image()).then_some(stat.name),
             user: status.user,
             group: status.group,
             cgroup,
