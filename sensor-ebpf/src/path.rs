@@ -24,6 +24,8 @@ pub struct Walk {
     /// Where this walk must not begin another name.
     end: u64,
     state: u64,
+    /// What was read last: on the stack it would be one more thing that differs from way to way.
+    read: [u64; 3],
 }
 
 const GOING_ON: u64 = 0;
@@ -77,7 +79,7 @@ pub fn set_filled(slot: *mut Slot, offset: usize) {
 pub fn write(slot: *mut Slot, from: Location, root: Location) -> Ended {
     set!(slot, dentry, from.dentry);
     set!(slot, mnt, from.mnt);
-    set!(slot, mnt_root, kernel::mount_root(from.mnt));
+    set!(slot, mnt_root, kernel::mount_root(from.mnt, read(slot)));
     set!(slot, root_dentry, root.dentry);
     set!(slot, root_mnt, root.mnt);
     let end = get!(slot, offset) + (PATH_MAX - NAME) as u64;
@@ -106,23 +108,30 @@ fn step(slot: *mut Slot) {
         return;
     }
     if dentry == get!(slot, mnt_root) {
-        match kernel::mounted_on(mnt) {
+        match kernel::mounted_on(mnt, read(slot)) {
             Some(above) => {
                 set!(slot, dentry, above.dentry);
                 set!(slot, mnt, above.mnt);
-                set!(slot, mnt_root, kernel::mount_root(above.mnt));
+                set!(slot, mnt_root, kernel::mount_root(above.mnt, read(slot)));
             }
             None => set!(slot, state, AT_ROOT),
         }
         return;
     }
-    let entry = kernel::entry(dentry);
+    let entry = kernel::entry(dentry, read(slot));
     write_name(slot, entry.name, entry.len);
     if entry.parent == dentry {
         set!(slot, state, DETACHED);
         return;
     }
     set!(slot, dentry, entry.parent);
+}
+
+/// Room to read into.
+#[inline(always)]
+fn read(slot: *mut Slot) -> *mut [u64; 3] {
+    // SAFETY: a field of a live slot.
+    unsafe { &raw mut (*slot).walk.read }
 }
 
 #[inline(always)]
