@@ -21,6 +21,7 @@ use crate::{bytes, linger, own_path};
 
 /// Makes a child that only exits: no exec.
 pub(crate) fn fork() -> Result<()> {
+    linger();
     let child = sys::fork()?;
     linger();
     if child.is_none() {
@@ -31,20 +32,20 @@ pub(crate) fn fork() -> Result<()> {
 
 /// `vfork <arg>…`: makes a child `noop <arg>…` by vfork.
 pub(crate) fn vfork(args: &[OsString]) -> Result<()> {
-    let (path, argv) = noop(args)?;
+    let (path, argv) = prepared(args)?;
     reap("child", sys::vfork_exec(&path, &argv)?)
 }
 
 /// `posix-spawn <arg>…`: makes a child `noop <arg>…` by libc's `posix_spawn`.
 pub(crate) fn posix_spawn(args: &[OsString]) -> Result<()> {
-    let (path, argv) = noop(args)?;
+    let (path, argv) = prepared(args)?;
     reap("child", sys::posix_spawn(&path, &argv)?)
 }
 
 /// `orphan <arg>…`: the process between us and the child ends at once; the child execs
 /// `noop <arg>…` only then.
 pub(crate) fn orphan(args: &[OsString]) -> Result<()> {
-    let (path, argv) = noop(args)?;
+    let (path, argv) = prepared(args)?;
     let creator = process::id();
     if let Some(child) = sys::fork()? {
         named("child", child)?;
@@ -58,7 +59,7 @@ pub(crate) fn orphan(args: &[OsString]) -> Result<()> {
 
 /// `clone-parent <arg>…`: makes a sibling, `noop <arg>…`.
 pub(crate) fn clone_parent(args: &[OsString]) -> Result<()> {
-    let (path, argv) = noop(args)?;
+    let (path, argv) = prepared(args)?;
     match sys::clone_parent()? {
         Some(sibling) => named("child", sibling),
         None => Err(sys::exec(&path, &argv).into()),
@@ -128,6 +129,12 @@ impl Drop for PidMax {
 fn spawn_noop(arg: &str) -> Result<u32> {
     let (path, argv) = noop(&[arg.into()])?;
     Ok(sys::posix_spawn(&path, &argv)?)
+}
+
+/// What a child is to become; stays for a moment, so that its maker is known first.
+fn prepared(args: &[OsString]) -> Result<(CString, Argv)> {
+    linger();
+    noop(args)
 }
 
 fn noop(args: &[OsString]) -> Result<(CString, Argv)> {
