@@ -11,7 +11,7 @@ mod text;
 use crate::action::Action as Name;
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::observation::{Action, Ids, Image, NS_PER_TICK, Observation, ProcessKey};
+use crate::observation::{Action, Ids, Image, NS_PER_TICK, Observation, ProcessKey, Provider};
 use crate::outlet::Outlet;
 
 use self::event::Draft;
@@ -85,10 +85,17 @@ impl Enricher {
         }
         let mut entry = self.entry(seen);
         if let Some((pid, start)) = creator {
+            let start = start.or_else(|| self.table.alive(pid).and_then(|known| known.start));
             // The child still has its creator's ids: this may be the first we see of a change.
             self.notice(pid, start, seen, outlet);
+            // What the source could not say is as it was in the creator: a fork copies it.
             if let Some(known) = self.table.get(pid, start) {
                 entry.executable = known.executable.clone();
+                entry.user = entry.user.or(known.user);
+                entry.group = entry.group.or(known.group);
+                if seen.state.name.is_none() {
+                    entry.name = known.name;
+                }
             }
             entry.parent = Some(self.parent(pid, start));
         }
@@ -146,14 +153,22 @@ impl Enricher {
         }
     }
 
-    /// A process that nothing was known of: we came later, or an event was lost.
+    /// A process that nothing was known of: we came later, or an event was lost. Of one that is
+    /// known, what only this sight of it could tell.
     fn ensure_known(&mut self, seen: &Observation<'_>) {
-        if self.table.get(seen.pid, seen.start).is_some() {
+        if let Some(entry) = self.table.get_mut(seen.pid, seen.start) {
+            entry.vpid = entry.vpid.or(seen.state.vpid);
+            if let (None, Some(start)) = (entry.start, seen.start) {
+                entry.start = Some(start);
+                entry.start_utc = Some(self.clock.utc(start));
+                let key = ProcessKey { pid: seen.pid, start_ticks: start / NS_PER_TICK };
+                entry.entity = Some(self.identity.of(key));
+            }
             return;
         }
         let mut entry = self.entry(seen);
         entry.parent = seen.state.real_parent.map(|pid| {
-            let start = self.table.get(pid, None).and_then(|parent| parent.start);
+            let start = self.table.alive(pid).and_then(|parent| parent.start);
             self.parent(pid, start)
         });
         self.table.insert(seen.pid, entry);
@@ -181,6 +196,10 @@ impl Enricher {
         let Some(entry) = self.table.get_mut(seen.pid, seen.start) else { return };
         entry.executable = executable;
         entry.snapshot = self.snapshot;
+        if matches!(seen.action, Action::Existing(_)) {
+            entry.user = seen.state.user.or(entry.user);
+            entry.group = seen.state.group.or(entry.group);
+        }
         if let Some(name) = seen.state.name {
             entry.name = name.into();
         }
@@ -196,11 +215,17 @@ impl Enricher {
     ) {
         let Some(entry) = self.table.get_mut(pid, start) else { return };
         let (old_user, old_group) = (entry.user, entry.group);
+        let told = matches!(seen.action, Action::Credentials { .. });
+        if seen.provider != Provider::Ebpf && !told {
+            // /proc shows ids of a later moment, and the connector tells of each change.
+            entry.user = old_user.or(seen.state.user);
+            entry.group = old_group.or(seen.state.group);
+            return;
+        }
         entry.user = seen.state.user.or(old_user);
         entry.group = seen.state.group.or(old_group);
         let changed = |old: Option<Ids>, new: Option<Ids>| new.filter(|&new| old != Some(new));
         // A first sight is no change, unless the source says that it is one.
-        let told = matches!(seen.action, Action::Credentials { .. });
         let user = changed(old_user, seen.state.user).filter(|_| told || old_user.is_some());
         let group = changed(old_group, seen.state.group).filter(|_| told || old_group.is_some());
         if user.is_none() && group.is_none() {

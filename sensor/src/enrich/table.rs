@@ -103,6 +103,11 @@ impl Table {
         self.entries.get(&pid).filter(|entry| same(entry.start, start))
     }
 
+    /// The process that has this PID now.
+    pub(super) fn alive(&self, pid: u32) -> Option<&Entry> {
+        self.entries.get(&pid).filter(|entry| !entry.ended)
+    }
+
     /// As [`Self::get`], to be changed.
     pub(super) fn get_mut(&mut self, pid: u32, start: Option<u64>) -> Option<&mut Entry> {
         self.entries.get_mut(&pid).filter(|entry| same(entry.start, start))

@@ -116,10 +116,10 @@ impl<'a> Btf<'a> {
     /// Offset in bytes of a member, as in `se.sum_exec_runtime`.
     pub fn offset(&self, structure: u32, path: &str) -> Option<u32> {
         let mut id = structure;
-        let mut bits = 0;
+        let mut bits = 0_u32;
         for name in path.split('.') {
             let (member, at) = self.member(id, name.as_bytes(), DEPTH)?;
-            (id, bits) = (member, bits + at);
+            (id, bits) = (member, bits.checked_add(at)?);
         }
         (bits % 8 == 0).then_some(bits / 8)
     }
