@@ -18,7 +18,7 @@ use crate::queue::{Chunk, Queue};
 /// One output with its queue and its books.
 #[derive(Debug)]
 pub struct Outlet {
-    host: Host,
+    host: &'static Host,
     format: Format,
     queue: Queue,
     chunk: Chunk,
@@ -29,7 +29,7 @@ pub struct Outlet {
 
 impl Outlet {
     /// An outlet of this host's events.
-    pub fn new(host: Host, format: Format, queue: Queue) -> Self {
+    pub fn new(host: &'static Host, format: Format, queue: Queue) -> Self {
         Self {
             host,
             format,
@@ -42,7 +42,7 @@ impl Outlet {
     }
 
     /// An event happened.
-    pub fn report(&mut self, action: Action, event: Event<'_>) {
+    pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
         self.ledger.produce(action);
         self.write(Some(action), event);
     }
@@ -83,7 +83,7 @@ impl Outlet {
             (meta.start, meta.end) = (Some(clock.utc(gap.start)), Some(clock.utc(gap.end)));
         }
         event.wanglou = Some(Wanglou { gap: Some(view), ..Wanglou::default() });
-        self.write(None, event);
+        self.write(None, &mut event);
     }
 
     /// Writes the books as they stand.
@@ -91,7 +91,7 @@ impl Outlet {
         let balance = self.ledger.balance(&self.queue.delivered());
         let mut event = metric(clock, now, "ledger");
         event.wanglou = Some(Wanglou { ledger: Some(balance.view()), ..Wanglou::default() });
-        self.write(None, event);
+        self.write(None, &mut event);
         balance
     }
 
@@ -112,20 +112,19 @@ impl Outlet {
         self.queue.close(patience)
     }
 
-    fn write(&mut self, action: Option<Action>, event: Event<'_>) {
+    fn write(&mut self, action: Option<Action>, event: &mut Event<'_>) {
         self.sequence += 1;
-        let mut event = event;
         if let Some(meta) = &mut event.event {
             meta.sequence = Some(self.sequence);
         }
-        let host = &self.host;
+        let host = self.host;
         event.host = Some(HostView {
             id: Some(&host.id),
             name: Some(&host.name),
             boot: Some(Boot { id: Some(&host.boot_id) }),
         });
         event.wanglou.get_or_insert_default().run = Some(Run { id: Some(&host.run_id) });
-        self.format.write(&event, &mut self.chunk.bytes);
+        self.format.write(event, &mut self.chunk.bytes);
         self.chunk.lines.push(action);
         if Queue::is_worth_sending(&self.chunk) {
             self.queue.send(&mut self.chunk);

@@ -48,7 +48,8 @@ pub struct Options {
 
 /// Watches until told to end.
 pub async fn watch(options: Options) -> Result<ExitCode> {
-    let host = Host::read(clock::boot_ns())?;
+    // Every event borrows it, to the end of the process.
+    let host: &'static Host = Box::leak(Box::new(Host::read(clock::boot_ns())?));
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
 
@@ -59,7 +60,7 @@ pub async fn watch(options: Options) -> Result<ExitCode> {
     let queue = start_output(&output_ended).context("cannot start the output thread")?;
     let wake = wake_up(&*source).context("cannot poll the source of events")?;
 
-    let enricher = Enricher::new(&host);
+    let enricher = Enricher::new(host);
     let mut worker = Worker::new(source, enricher, Outlet::new(host, options.format, queue));
     worker.begin(attached)?;
 

@@ -116,7 +116,7 @@ impl Draft {
         let (user, group) = digits.user_and_group(entry.user, entry.group);
         let mut meta = meta(action, seen);
         meta.original_bytes = escaped.list();
-        let event = Event {
+        let mut event = Event {
             timestamp: Some(clock.utc(seen.time)),
             event: Some(meta),
             process: Some(process),
@@ -125,7 +125,7 @@ impl Draft {
             wanglou: Some(wanglou),
             ..Event::default()
         };
-        outlet.report(action, event);
+        outlet.report(action, &mut event);
     }
 
     /// A change of ids of the process `known`, which `seen` tells of.
@@ -161,7 +161,7 @@ impl Draft {
             recovered: self.recovered.then_some(true),
             ..Wanglou::default()
         };
-        let event = Event {
+        let mut event = Event {
             timestamp: Some(clock.utc(seen.time)),
             event: Some(meta),
             process: Some(process),
@@ -170,7 +170,7 @@ impl Draft {
             wanglou: Some(wanglou),
             ..Event::default()
         };
-        outlet.report(action, event);
+        outlet.report(action, &mut event);
     }
 }
 

@@ -121,7 +121,7 @@ impl<'a> Btf<'a> {
             let (member, at) = self.member(id, name.as_bytes(), DEPTH)?;
             (id, bits) = (member, bits.checked_add(at)?);
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        bits.is_multiple_of(8).then_some(bits / 8)
     }
 
     /// Value of an enumerator.

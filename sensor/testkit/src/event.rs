@@ -1,5 +1,10 @@
 //! Reading events.
 
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
+
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
@@ -74,6 +79,15 @@ impl Stream {
     /// All of them.
     pub fn events(&self) -> &[Value] {
         &self.0
+    }
+
+    /// The events of a span of time.
+    pub fn during(&self, time: &Range<SystemTime>) -> Self {
+        let within = |event: &&Value| {
+            let at = time_ns(event, "@timestamp").map(Duration::from_nanos);
+            at.is_some_and(|at| time.contains(&(SystemTime::UNIX_EPOCH + at)))
+        };
+        Self(self.0.iter().filter(within).cloned().collect())
     }
 
     /// The lives of the processes that had this pid, in order of their first event. What was there

@@ -11,7 +11,11 @@ mod place;
 mod program;
 mod stage;
 
-use std::panic::{self, AssertUnwindSafe};
+use std::{
+    ops::Range,
+    panic::{self, AssertUnwindSafe},
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Result;
 
@@ -29,7 +33,7 @@ pub struct Case {
     act: fn(&Stage) -> Result<Expect>,
 }
 
-/// What a case expects; it is given all events of the run.
+/// What a case expects; it is given the events of the time in which it acted.
 pub type Expect = Box<dyn FnOnce(&Stream) -> Result<()>>;
 
 /// What became of each case, by name.
@@ -66,11 +70,30 @@ pub fn all() -> impl Iterator<Item = Case> {
 pub fn run(backend: &str) -> Result<Verdicts> {
     let stage = Stage::new(backend)?;
     let watch = Watch::builder().backend(backend).start()?;
-    let acted: Vec<_> = all().map(|case| (case.name, stage.play(case))).collect();
+    let acted: Vec<_> = all().map(|case| Acted::now(&stage, case)).collect();
     let stream = watch.stop()?.stream()?;
-    let verdict = |(name, acted): (_, Result<Expect>)| (name, judge(acted, &stream));
+    let verdict = |acted: Acted| (acted.name, judge(acted.expect, &stream.during(&acted.time)));
     Ok(acted.into_iter().map(verdict).collect())
 }
+
+/// A case that has been played, and when: a small `pid_max` gives later ones the same pids.
+struct Acted {
+    name: &'static str,
+    expect: Result<Expect>,
+    time: Range<SystemTime>,
+}
+
+impl Acted {
+    fn now(stage: &Stage, case: Case) -> Self {
+        let start = SystemTime::now();
+        let expect = stage.play(case);
+        // Clocks are carried over to one another with a margin.
+        let time = start - MARGIN..SystemTime::now() + MARGIN;
+        Self { name: case.name, expect, time }
+    }
+}
+
+const MARGIN: Duration = Duration::from_millis(20);
 
 fn judge(acted: Result<Expect>, stream: &Stream) -> Verdict {
     let expect = match acted {
