@@ -41,7 +41,9 @@ fn drains(backend: &str, signal: i32) -> Result<()> {
     }
     let _turn = lock::shared()?;
     let watch = Watch::builder().backend(backend).start()?;
-    let mut child = Command::new(bins::testkit("actor")?).args(["noop", "last"]).spawn()?;
+    let mut actor = Command::new(bins::testkit("actor")?);
+    // Long enough for one who has to read /proc.
+    let mut child = actor.args(["noop", "last"]).env("ACTOR_LINGER_MS", "150").spawn()?;
     child.wait()?;
     // At once: nothing has had the time to be written.
     let capture = watch.stop_by(signal)?;
