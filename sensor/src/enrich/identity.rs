@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use arrayvec::ArrayString;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -12,21 +13,7 @@ const DIGEST_BYTES: usize = 12;
 const TEXT_BYTES: usize = 16;
 
 /// base64url of 12 bytes: 16 characters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct EntityId([u8; TEXT_BYTES]);
-
-impl EntityId {
-    /// The characters.
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for EntityId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+pub(super) type EntityId = ArrayString<TEXT_BYTES>;
 
 /// Makes entity ids of one boot of one host.
 #[derive(Clone)]
@@ -50,9 +37,9 @@ impl Identity {
         digest.update(process.pid.to_le_bytes());
         digest.update(process.start_ticks.to_le_bytes());
         let mut text = [b'A'; TEXT_BYTES];
-        // Twelve bytes always fill sixteen characters.
+        // Twelve bytes always fill sixteen characters, and those are ASCII.
         let _ = URL_SAFE_NO_PAD.encode_slice(&digest.finalize()[..DIGEST_BYTES], &mut text);
-        EntityId(text)
+        EntityId::from_byte_string(&text).unwrap_or_default()
     }
 }
 
