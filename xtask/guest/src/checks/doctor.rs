@@ -12,7 +12,10 @@ pub(crate) fn run() -> String {
     match ask() {
         Ok(text) => {
             let verdict = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-            tell("doctor", "", Ok(Verdict::Passed(verdict.trim().to_owned())));
+            tell("doctor", "verdict", Ok(Verdict::Passed(verdict.trim().to_owned())));
+            for (name, why) in shortcomings(&text) {
+                tell("doctor", &name, Ok(Verdict::Absent(why)));
+            }
             text
         }
         Err(error) => {
@@ -20,6 +23,28 @@ pub(crate) fn run() -> String {
             String::new()
         }
     }
+}
+
+/// Where the doctor's details begin.
+const MARGIN: usize = 25;
+
+/// Findings that are not good: a line `less  name    detail`, and indented ones that continue it.
+fn shortcomings(text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut continues = false;
+    for line in text.lines() {
+        let is_continued = line.starts_with(' ') && continues;
+        continues = is_continued || line.starts_with("less ") || line.starts_with("bad ");
+        if is_continued && let Some((_, why)) = found.last_mut() {
+            why.push(' ');
+            why.push_str(line.trim());
+        } else if continues {
+            let (name, why) = line.split_at_checked(MARGIN).unwrap_or((line, ""));
+            let name = name.split_once(' ').unwrap_or_default().1;
+            found.push((name.trim().to_owned(), why.trim().to_owned()));
+        }
+    }
+    found
 }
 
 fn ask() -> Result<String> {
