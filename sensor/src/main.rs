@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use wanglou_sensor::cli::{Cli, Command, Output, Watch};
 use wanglou_sensor::output::{Format, Pretty};
 use wanglou_sensor::{doctor, kernel, watch};
@@ -13,10 +15,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("WANGLOU_LOG"))
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(log_filter()).with_writer(std::io::stderr).init();
     let done = match cli.command {
         Command::Watch(options) => run_watch(&options),
         Command::Doctor => doctor::run().context("cannot examine this host"),
@@ -28,6 +27,16 @@ fn main() -> ExitCode {
         eprintln!("wanglou-sensor: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Warnings of the sensor and its probes, unless `WANGLOU_LOG` asks for others: `debug`, or
+/// `wanglou_sensor::kernel=trace`.
+fn log_filter() -> EnvFilter {
+    let default = LevelFilter::WARN.into();
+    EnvFilter::builder()
+        .with_default_directive(default)
+        .with_env_var("WANGLOU_LOG")
+        .from_env_lossy()
 }
 
 /// Help and version as they are; what is wrong in one line.
