@@ -24,8 +24,8 @@ pub(super) fn markdown(
         "`cargo xtask bench --rounds {} --total {} --workers {}` on Linux {}, {processors} \
          processors. Medians over the rounds, (lowest-highest) for the time.\n\n\
          | tracer | wall, s | processes/s | of none | CPU to start, s | CPU per event, µs | \
-         in kernel per event, ns | delivered | lost | peak RSS, MB | PSS, MB |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+         in kernel per event, ns | delivered | lost | peak RSS, MB | \
+         of its loader, MB | PSS, MB |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         args.rounds,
         args.total,
         args.workers,
@@ -45,7 +45,7 @@ pub(super) fn markdown(
             "| {name} | {wall:.2} ({lowest:.2}-{highest:.2}) | {rate:.0} | {ratio:.3} |"
         );
         if *tracer == Tracer::Nobody {
-            text.push_str(" | | | | | | |\n");
+            text.push_str(" | | | | | | | |\n");
             continue;
         }
         let start = median_of(figures, |one| one.start_cpu.as_secs_f64());
@@ -60,11 +60,13 @@ pub(super) fn markdown(
         let delivered = median_of(figures, |one| one.delivered as f64);
         let lost = median_of(figures, |one| one.lost as f64);
         let rss = median_of(figures, |one| one.rss_kb as f64 / 1024.0);
+        let loader = median_of(figures, |one| one.loader_kb as f64 / 1024.0);
+        let loader = if loader > 0.0 { format!("{loader:.1}") } else { "-".to_owned() };
         let pss = median_of(figures, |one| one.pss_kb as f64 / 1024.0);
         let _ = writeln!(
             text,
             " {start:.2} | {per_event:.2} | {kernel} | {delivered:.0} | {lost:.0} | {rss:.1} | \
-             {pss:.1} |"
+             {loader} | {pss:.1} |"
         );
     }
     text

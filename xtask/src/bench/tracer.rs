@@ -32,8 +32,10 @@ pub(super) struct Figures {
     pub(super) storm_cpu: Duration,
     pub(super) delivered: u64,
     pub(super) lost: u64,
-    /// The most resident memory, of whatever process of the tracer had most.
+    /// The most resident memory that the tracer had.
     pub(super) rss_kb: u64,
+    /// The same of its loader, which is gone when it is ready.
+    pub(super) loader_kb: u64,
     /// Its share of memory after the storm.
     pub(super) pss_kb: u64,
     /// What its probes took, where the kernel was asked to measure.
@@ -75,8 +77,7 @@ fn watch(backend: &str, total: u64, workers: u64) -> Result<Figures> {
     figures.delivered =
         ["fork", "exec", "end"].iter().filter_map(|action| audit.seen.get(*action)).sum();
     figures.lost = audit.dropped.values().map(ledger::total).sum();
-    let loader = capture.memory.children_kb.values().copied().max().unwrap_or_default();
-    figures.rss_kb = figures.rss_kb.max(loader);
+    figures.loader_kb = capture.memory.children_kb.values().copied().max().unwrap_or_default();
     Ok(figures)
 }
 
