@@ -78,12 +78,7 @@ impl Draft {
         let mut process = process(seen.pid, entry, &mut self.name, &mut escaped);
         process.parent = parent(entry, table, &mut self.parent_name);
         process.real_parent = real_parent(seen, entry);
-        let mut wanglou = Wanglou {
-            cgroup: seen.state.cgroup.map(|id| Cgroup { id: Some(id) }),
-            incomplete: seen.incomplete.then_some(true),
-            recovered: self.recovered.then_some(true),
-            ..Wanglou::default()
-        };
+        let mut wanglou = marks(seen, self.recovered);
         let mut ancestors = [""; ANCESTORS];
         if let Some(image) = image {
             if let Some(args) = &image.args {
@@ -114,17 +109,9 @@ impl Draft {
 
         let mut digits = Digits::new();
         let (user, group) = digits.user_and_group(entry.user, entry.group);
-        let mut meta = meta(action, seen);
-        meta.original_bytes = escaped.list();
-        let mut event = Event {
-            timestamp: Some(clock.utc(seen.time)),
-            event: Some(meta),
-            process: Some(process),
-            user,
-            group,
-            wanglou: Some(wanglou),
-            ..Event::default()
-        };
+        let (process, wanglou) = (Some(process), Some(wanglou));
+        let stamp = stamp(action, seen, clock, &escaped);
+        let mut event = Event { process, user, group, wanglou, ..stamp };
         outlet.report(action, &mut event);
     }
 
@@ -154,22 +141,9 @@ impl Draft {
             group.get_or_insert_default().changes =
                 new_group.map(|group| GroupChanges { id: group.id, effective: group.effective });
         }
-        let mut meta = meta(action, seen);
-        meta.original_bytes = escaped.list();
-        let wanglou = Wanglou {
-            cgroup: seen.state.cgroup.map(|id| Cgroup { id: Some(id) }),
-            recovered: self.recovered.then_some(true),
-            ..Wanglou::default()
-        };
-        let mut event = Event {
-            timestamp: Some(clock.utc(seen.time)),
-            event: Some(meta),
-            process: Some(process),
-            user,
-            group,
-            wanglou: Some(wanglou),
-            ..Event::default()
-        };
+        let (process, wanglou) = (Some(process), Some(marks(seen, self.recovered)));
+        let stamp = stamp(action, seen, clock, &escaped);
+        let mut event = Event { process, user, group, wanglou, ..stamp };
         outlet.report(action, &mut event);
     }
 }
@@ -199,8 +173,19 @@ impl Digits {
     }
 }
 
-fn meta(action: Name, seen: &Observation<'_>) -> EventMeta<'static> {
-    EventMeta {
+/// What every event tells beside the process.
+fn marks(seen: &Observation<'_>, recovered: bool) -> Wanglou<'static> {
+    Wanglou {
+        cgroup: seen.state.cgroup.map(|id| Cgroup { id: Some(id) }),
+        incomplete: seen.incomplete.then_some(true),
+        recovered: recovered.then_some(true),
+        ..Wanglou::default()
+    }
+}
+
+/// When it was, what it is and who knew.
+fn stamp<'a>(action: Name, seen: &Observation<'_>, clock: Clock, escaped: &'a Fields) -> Event<'a> {
+    let meta = EventMeta {
         kind: Some("event"),
         category: Some(Strings::Slice(&["process"])),
         r#type: Some(action.kind()),
@@ -210,8 +195,10 @@ fn meta(action: Name, seen: &Observation<'_>) -> EventMeta<'static> {
             Provider::CnProc => "cn_proc",
             Provider::Procfs => "procfs",
         }),
+        original_bytes: escaped.list(),
         ..EventMeta::default()
-    }
+    };
+    Event { timestamp: Some(clock.utc(seen.time)), event: Some(meta), ..Event::default() }
 }
 
 /// What every event tells of its process.
