@@ -1,5 +1,6 @@
 //! Runs every fuzz target of the sensor for a while; part of `test --nightly`.
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::Result;
@@ -23,7 +24,11 @@ pub(crate) fn run(workspace: &Workspace, minutes: u64) -> Result<Tally> {
     for target in targets.split_whitespace() {
         eprintln!("xtask: fuzzing {target} for {minutes} min");
         let mut fuzz = nightly(&cargo_fuzz);
-        fuzz.current_dir(&workspace.root).args(["run", target, "--fuzz-dir"]).arg(&folder).args([
+        // What was found before is kept; what is in the repository is only read.
+        let corpus = folder.join("corpus").join(target);
+        fs::create_dir_all(&corpus)?;
+        fuzz.current_dir(&workspace.root).args(["run", "--fuzz-dir"]).arg(&folder).arg(target);
+        fuzz.arg(corpus).arg(folder.join("seeds").join(target)).args([
             "--",
             &format!("-max_total_time={}", minutes * 60),
             "-print_final_stats=1",
