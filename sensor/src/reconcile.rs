@@ -33,13 +33,14 @@ pub fn begin(
     attached: u64,
 ) -> io::Result<()> {
     enricher.begin_snapshot();
+    let mut patience = PATIENCE;
     let mut young = HashSet::new();
     source.snapshot(&mut |seen| {
         if enricher.seen_in_snapshot(seen) != InSnapshot::Missing {
             return;
         }
         if seen.start.is_some_and(|start| start + YOUNG_NS < attached) {
-            adopt(enricher, outlet, seen, false);
+            adopt(enricher, outlet, seen, false, &mut patience);
         } else {
             young.insert((seen.pid, seen.start));
         }
@@ -84,6 +85,7 @@ fn second_pass(
     recovered: bool,
 ) -> io::Result<u64> {
     let mut adopted = 0;
+    let mut patience = PATIENCE;
     if missing.is_empty() {
         return Ok(0);
     }
@@ -91,17 +93,25 @@ fn second_pass(
         if missing.contains(&(seen.pid, seen.start))
             && enricher.seen_in_snapshot(seen) != InSnapshot::Known
         {
-            adopt(enricher, outlet, seen, recovered);
+            adopt(enricher, outlet, seen, recovered, &mut patience);
             adopted += 1;
         }
     })?;
     Ok(adopted)
 }
 
-fn adopt(enricher: &mut Enricher, outlet: &mut Outlet, seen: &Observation<'_>, recovered: bool) {
-    if outlet.wait_for_room(PATIENCE) {
+/// Waits for an output that is stuck once, not once for every process.
+fn adopt(
+    enricher: &mut Enricher,
+    outlet: &mut Outlet,
+    seen: &Observation<'_>,
+    recovered: bool,
+    patience: &mut Duration,
+) {
+    if outlet.wait_for_room(*patience) {
         enricher.adopt(seen, recovered, outlet);
     } else {
+        *patience = Duration::ZERO;
         outlet.lose(Cause::QueueFull, Action::ExistingProcess, 1);
     }
 }

@@ -131,7 +131,7 @@ impl Worker {
         self.source.flush_log();
         self.look_for_losses()?;
         let now = clock::boot_ns();
-        if now >= self.next_ledger {
+        if now >= self.next_ledger && self.outlet.wait_for_room(Duration::ZERO) {
             self.next_ledger = now + LEDGER_NS;
             self.outlet.report_ledger(self.enricher.clock(), now);
         }
@@ -157,7 +157,10 @@ impl Worker {
     /// Tells of losses, and mends, when they are over or have gone on for long.
     fn look_for_losses(&mut self) -> Result<()> {
         let lost = self.book_losses();
-        let Some(gap) = &self.gap else { return Ok(()) };
+        // What a stuck output does not take would only have to wait in between.
+        let Some(gap) = self.gap.filter(|_| self.outlet.wait_for_room(Duration::ZERO)) else {
+            return Ok(());
+        };
         if !lost || gap.end > gap.start + GAP_NS { self.mend() } else { Ok(()) }
     }
 
