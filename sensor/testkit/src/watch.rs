@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Long enough for a guest without hardware help that boots and loads at the same time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(5);
 
 /// The sensor, ready and watching. Killed when dropped.
