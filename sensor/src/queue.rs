@@ -14,14 +14,14 @@ use crate::action::Action;
 use crate::ledger::ByAction;
 
 /// Bytes of lines that wait at most, give or take the last one.
-const MAX_BYTES: usize = 512 << 10;
+const MAX_BYTES: usize = 128 << 10;
 /// A chunk is handed over when it has so many bytes, or at the end of a round.
-const CHUNK_BYTES: usize = 64 << 10;
-/// Larger ones, from long arguments, are not kept for the next time.
-const KEEP_BYTES: usize = 2 * CHUNK_BYTES;
+const CHUNK_BYTES: usize = 32 << 10;
+/// Room of a chunk: its last line may go beyond. One that long arguments made larger is not kept.
+const KEEP_BYTES: usize = CHUNK_BYTES + (8 << 10);
 
 /// Emptied chunks kept for the next lines.
-const SPARES: usize = 2;
+const SPARES: usize = MAX_BYTES / CHUNK_BYTES;
 
 /// Lines, and which of them are events that the ledger counts.
 #[derive(Debug, Default)]
@@ -30,6 +30,13 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// One for each line; `None` for a ledger or a gap.
     pub lines: Vec<Option<Action>>,
+}
+
+impl Chunk {
+    /// Without lines; doubling its room line by line would end at twice as much.
+    fn with_room() -> Self {
+        Self { bytes: Vec::with_capacity(KEEP_BYTES), lines: Vec::new() }
+    }
 }
 
 /// The way to the output.
@@ -80,7 +87,7 @@ impl Queue {
             return;
         }
         let mut state = self.shared.lock();
-        let empty = state.spare.pop().unwrap_or_default();
+        let empty = state.spare.pop().unwrap_or_else(Chunk::with_room);
         let full = std::mem::replace(chunk, empty);
         state.bytes += full.bytes.len();
         state.chunks.push_back(full);

@@ -14,8 +14,9 @@ use crate::observation::{Ids, NS_PER_TICK};
 
 /// Processes known at most.
 pub(super) const CAPACITY: usize = 16_384;
-/// Ended ones kept at most.
-const ENDED: usize = 2_048;
+/// Ended ones kept at most: with those that live on an ordinary host, less than half of what the map
+/// then has room for, so that coming and going never makes it grow.
+const ENDED: usize = 1_024;
 
 /// Who created a process.
 #[derive(Clone, Copy, Debug)]
