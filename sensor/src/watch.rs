@@ -202,6 +202,13 @@ impl Worker {
         if !self.outlet.settle(PATIENCE) {
             bail!("standard output takes nothing: the last events are not written");
         }
+        let (_, forgotten) = self.enricher.table_size();
+        if forgotten > 0 {
+            tracing::warn!(
+                forgotten,
+                "the process table was full: later events of these know less"
+            );
+        }
         let balance = self.outlet.report_ledger(self.enricher.clock(), clock::boot_ns());
         let failure = self.outlet.close(PATIENCE);
         conclude(failure, &balance)
