@@ -2,28 +2,45 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A program that emits records, and with it the action that it is about.
+/// Records that are counted together: those about one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Program {
-    /// `tp_btf/sched_process_fork`.
+pub enum Stream {
+    /// New processes.
     Fork = 0,
-    /// `tp_btf/sched_process_exec`.
+    /// New images.
     Exec = 1,
-    /// `tp_btf/sched_process_exit`.
+    /// Ended processes.
     Exit = 2,
-    /// `fentry/commit_creds`.
+    /// Changed ids.
     Credentials = 3,
+    /// Sockets that begin to listen.
+    Listen = 4,
+    /// Connections that this host opens, or fails to.
+    Attempt = 5,
+    /// Connections that this host takes.
+    Accept = 6,
+    /// Connections that end.
+    Disconnect = 7,
 }
 
-impl Program {
-    /// Every program, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Fork, Self::Exec, Self::Exit, Self::Credentials];
+impl Stream {
+    /// Every stream, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Fork,
+        Self::Exec,
+        Self::Exit,
+        Self::Credentials,
+        Self::Listen,
+        Self::Attempt,
+        Self::Accept,
+        Self::Disconnect,
+    ];
 }
 
-/// The counters of one program on one CPU; they lie at index `cpu * Program::ALL.len() + program`.
+/// The counters of one stream on one CPU; they lie at index `cpu * Stream::ALL.len() + stream`.
 ///
-/// Only that program on that CPU writes them, and the kernel does not run it nested there.
+/// Added to atomically: several programs can feed a stream, and one can interrupt another.
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Counters {
@@ -37,6 +54,10 @@ pub struct Counters {
     pub oversized: u64,
     /// Lost: no scratch space, as the probe was itself interrupted.
     pub nested: u64,
-    /// A cache line for each, so that CPUs do not wait for one another.
-    pub reserved: [u64; 3],
+    /// Lost: the table of sockets was full.
+    pub table_full: u64,
+    /// Events that began to wait for something to be known of them.
+    pub waiting: u64,
+    /// Those of them that wait no more.
+    pub settled: u64,
 }

@@ -1,7 +1,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Raised with every change of a layout in this crate; the worker refuses other versions.
-pub const LAYOUT_VERSION: u16 = 1;
+pub const LAYOUT_VERSION: u16 = 2;
 
 /// What every record in the ring begins with.
 ///
@@ -22,7 +22,7 @@ pub struct Header {
     pub cpu: u32,
     /// Thread group id of the process that the record is about.
     pub pid: u32,
-    /// Dense from 1 for each program and CPU; a hole is a lost record.
+    /// Dense from 1 for each stream and CPU; a hole is a lost record.
     pub seq: u64,
     /// Boot-clock time, ns.
     pub time: u64,
@@ -46,6 +46,14 @@ pub enum Kind {
     Credentials = 4,
     /// [`crate::event::Exec`] of a process that an iterator found, without arguments.
     Existing = 5,
+    /// [`crate::event::Connection`]: a socket listens.
+    Listen = 6,
+    /// [`crate::event::Connection`]: a connection was opened from here, or could not be.
+    Attempt = 7,
+    /// [`crate::event::Connection`]: a connection was taken.
+    Accept = 8,
+    /// [`crate::event::Connection`]: a connection is over.
+    Disconnect = 9,
 }
 
 impl TryFrom<u16> for Kind {
@@ -58,6 +66,10 @@ impl TryFrom<u16> for Kind {
             3 => Self::Exit,
             4 => Self::Credentials,
             5 => Self::Existing,
+            6 => Self::Listen,
+            7 => Self::Attempt,
+            8 => Self::Accept,
+            9 => Self::Disconnect,
             unknown => return Err(unknown),
         })
     }

@@ -102,6 +102,21 @@ offsets! {
     bprm_argc: "linux_binprm" "argc",
     bprm_filename: "linux_binprm" "filename",
     bprm_interp: "linux_binprm" "interp",
+    sock_family: "sock" "__sk_common.skc_family",
+    sock_daddr: "sock" "__sk_common.skc_daddr",
+    sock_rcv_saddr: "sock" "__sk_common.skc_rcv_saddr",
+    sock_v6_daddr: "sock" "__sk_common.skc_v6_daddr",
+    sock_v6_rcv_saddr: "sock" "__sk_common.skc_v6_rcv_saddr",
+    sock_dport: "sock" "__sk_common.skc_dport",
+    sock_num: "sock" "__sk_common.skc_num",
+    sock_net: "sock" "__sk_common.skc_net.net",
+    sock_flags: "sock" "__sk_common.skc_flags",
+    sock_err: "sock" "sk_err",
+    tcp_sport: "tcp_sock" "inet_conn.icsk_inet.inet_sport",
+    tcp_bytes_sent: "tcp_sock" "bytes_sent",
+    tcp_bytes_retrans: "tcp_sock" "bytes_retrans",
+    tcp_bytes_received: "tcp_sock" "bytes_received",
+    tcp_total_retrans: "tcp_sock" "total_retrans",
 }
 
 // The loader fills the table member by member.

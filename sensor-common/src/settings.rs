@@ -30,4 +30,8 @@ pub struct Settings {
     pub args_bytes: u32,
     /// Index of the scratch slot that belongs to the iterator.
     pub iterator_slot: u32,
+    /// 1 to report connections of this host with itself over loopback addresses.
+    pub loopback: u32,
+    /// Number of arguments of `inet_csk_accept`: its result comes after them.
+    pub accept_arguments: u32,
 }

@@ -1,11 +1,13 @@
 //! The one way into the ring: it numbers, counts, and wakes the reader in batches.
 
+use core::arch::asm;
+
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
 use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_ringbuf_query};
-use wanglou_sensor_common::counters::{Counters, Program};
+use wanglou_sensor_common::counters::{Counters, Stream};
 use wanglou_sensor_common::{Header, Kind, LAYOUT_VERSION};
 
-use crate::kernel::Task;
+use crate::kernel::{Owner, Task};
 use crate::maps::{COUNTERS, EVENTS, SETTINGS};
 
 const BPF_RB_AVAIL_DATA: u64 = 0;
@@ -28,15 +30,12 @@ pub struct Event {
 impl Event {
     /// Counts an event as seen.
     #[inline(always)]
-    pub fn seen(program: Program) -> Option<Self> {
-        // SAFETY: a helper without arguments.
-        let cpu = unsafe { bpf_get_smp_processor_id() };
-        let index = cpu * Program::ALL.len() as u32 + program as u32;
-        let counters = COUNTERS.get_ptr_mut(index)?;
-        // SAFETY: a live map value that only this program on this CPU writes.
+    pub fn seen(stream: Stream) -> Option<Self> {
+        let (counters, cpu) = counters(stream)?;
+        // SAFETY: a live map value.
         let seq = unsafe {
-            (*counters).seen += 1;
-            (*counters).seen
+            increment(&raw mut (*counters).seen);
+            (&raw const (*counters).seen).read_volatile()
         };
         Some(Self { counters, cpu, seq })
     }
@@ -45,6 +44,22 @@ impl Event {
     #[inline(always)]
     pub fn header(&self, kind: Kind, len: u32, task: Task) -> Header {
         header(kind, len, self.cpu, self.seq, task)
+    }
+
+    /// The header of a record about something that a process owns.
+    #[inline(always)]
+    pub fn header_of(&self, kind: Kind, len: u32, owner: Owner) -> Header {
+        Header {
+            version: LAYOUT_VERSION,
+            kind: kind as u16,
+            len,
+            cpu: self.cpu,
+            pid: owner.pid,
+            seq: self.seq,
+            time: now(),
+            start: owner.start,
+            cgroup: 0,
+        }
     }
 
     /// The CPU that saw it.
@@ -57,7 +72,14 @@ impl Event {
     #[inline(always)]
     pub fn nested(self) {
         // SAFETY: as in `seen`.
-        unsafe { (*self.counters).nested += 1 }
+        unsafe { increment(&raw mut (*self.counters).nested) }
+    }
+
+    /// Counts the event as lost, as there was no room to remember its socket.
+    #[inline(always)]
+    pub fn table_full(self) {
+        // SAFETY: as in `seen`.
+        unsafe { increment(&raw mut (*self.counters).table_full) }
     }
 
     /// Sends a record of `len` bytes.
@@ -77,16 +99,64 @@ impl Event {
         };
         // SAFETY: the verifier proves that `record` has `len` bytes.
         let sent = unsafe { bpf_ringbuf_output(ring, record.cast_mut().cast(), len.into(), flags) };
+        let counters = self.counters;
         // SAFETY: as in `seen`.
-        let counters = unsafe { &mut *self.counters };
-        if sent == 0 {
-            counters.submitted += 1;
-        } else if sent == -E2BIG {
-            counters.oversized += 1;
-        } else {
-            counters.ring_full += 1;
+        unsafe {
+            increment(if sent == 0 {
+                &raw mut (*counters).submitted
+            } else if sent == -E2BIG {
+                &raw mut (*counters).oversized
+            } else {
+                &raw mut (*counters).ring_full
+            });
         }
     }
+}
+
+/// Counts an event that waits for something to be known of it.
+#[inline(always)]
+pub fn waits(stream: Stream) {
+    if let Some((counters, _)) = counters(stream) {
+        // SAFETY: a live map value.
+        unsafe { increment(&raw mut (*counters).waiting) }
+    }
+}
+
+/// Counts one that waits no more.
+#[inline(always)]
+pub fn settled(stream: Stream) {
+    if let Some((counters, _)) = counters(stream) {
+        // SAFETY: a live map value.
+        unsafe { increment(&raw mut (*counters).settled) }
+    }
+}
+
+/// Boot-clock time, ns.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// The counters of a stream on this CPU, and which that is.
+#[inline(always)]
+fn counters(stream: Stream) -> Option<(*mut Counters, u32)> {
+    // SAFETY: a helper without arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let index = cpu * Stream::ALL.len() as u32 + stream as u32;
+    Some((COUNTERS.get_ptr_mut(index)?, cpu))
+}
+
+/// Adds one: atomically, as who interrupts us may add to the same. The instruction is as old as BPF;
+/// Rust has it for this machine only so.
+///
+/// # Safety
+///
+/// `counter` must lie in a live map value.
+#[inline(always)]
+unsafe fn increment(counter: *mut u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) 1_u64) }
 }
 
 /// A header at the present time.
@@ -100,8 +170,7 @@ pub fn header(kind: Kind, len: u32, cpu: u32, seq: u64, task: Task) -> Header {
         cpu,
         pid: task.tgid(),
         seq,
-        // SAFETY: a helper without arguments.
-        time: unsafe { bpf_ktime_get_boot_ns() },
+        time: now(),
         start: leader.start_boottime(),
         cgroup: task.cgroup_id(),
     }

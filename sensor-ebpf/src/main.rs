@@ -2,6 +2,8 @@
 //! only reads of kernel structures, `emit.rs` the one way into the ring.
 #![no_std]
 #![no_main]
+// `asm!` for BPF: see `emit.rs`.
+#![feature(asm_experimental_arch)]
 
 mod emit;
 mod kernel;

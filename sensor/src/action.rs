@@ -18,19 +18,40 @@ pub enum Action {
     UidChange,
     /// Group ids changed.
     GidChange,
+    /// A socket listens.
+    Listen,
+    /// A connection was opened from here, or could not be.
+    ConnectionAttempted,
+    /// A connection was taken.
+    ConnectionAccepted,
+    /// A connection is over.
+    DisconnectReceived,
     /// Of a lost event whose action nobody can know any more.
     Unknown,
 }
 
+/// What an action belongs to (`event.category`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    /// What processes do.
+    Process,
+    /// Whom they talk to.
+    Network,
+}
+
 impl Action {
     /// Every action that is counted, in the order of its number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::ExistingProcess,
         Self::Fork,
         Self::Exec,
         Self::End,
         Self::UidChange,
         Self::GidChange,
+        Self::Listen,
+        Self::ConnectionAttempted,
+        Self::ConnectionAccepted,
+        Self::DisconnectReceived,
         Self::Unknown,
     ];
 
@@ -43,17 +64,50 @@ impl Action {
             Self::End => "end",
             Self::UidChange => "uid_change",
             Self::GidChange => "gid_change",
+            Self::Listen => "listen",
+            Self::ConnectionAttempted => "connection_attempted",
+            Self::ConnectionAccepted => "connection_accepted",
+            Self::DisconnectReceived => "disconnect_received",
             Self::Unknown => "unknown",
         }
     }
 
-    /// `event.type`, beside the category `process`.
+    /// `event.category`; of what is not known any more, nobody can say it.
+    pub fn category(self) -> Option<Category> {
+        match self {
+            Self::ExistingProcess
+            | Self::Fork
+            | Self::Exec
+            | Self::End
+            | Self::UidChange
+            | Self::GidChange => Some(Category::Process),
+            Self::Listen
+            | Self::ConnectionAttempted
+            | Self::ConnectionAccepted
+            | Self::DisconnectReceived => Some(Category::Network),
+            Self::Unknown => None,
+        }
+    }
+
+    /// `event.type`.
     pub fn kind(self) -> Strings<'static> {
         Strings::Slice(match self {
-            Self::ExistingProcess | Self::Unknown => &["info"],
-            Self::Fork | Self::Exec => &["start"],
-            Self::End => &["end"],
+            Self::ExistingProcess | Self::Listen | Self::Unknown => &["info"],
+            Self::Fork | Self::Exec | Self::ConnectionAttempted | Self::ConnectionAccepted => {
+                &["start"]
+            }
+            Self::End | Self::DisconnectReceived => &["end"],
             Self::UidChange | Self::GidChange => &["change"],
+        })
+    }
+}
+
+impl Category {
+    /// As `event.category` lists it.
+    pub fn names(self) -> Strings<'static> {
+        Strings::Slice(match self {
+            Self::Process => &["process"],
+            Self::Network => &["network"],
         })
     }
 }

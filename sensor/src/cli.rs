@@ -4,7 +4,8 @@ use std::io::IsTerminal as _;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::kernel::{ARGS_STEPS, MAX_RING_BYTES, MIN_RING_BYTES, Sizes};
+use crate::action::Category;
+use crate::kernel::{ARGS_STEPS, MAX_RING_BYTES, MIN_RING_BYTES, Network, Request, Sizes};
 use crate::source::Backend;
 
 /// Tells what every process of this host does.
@@ -32,6 +33,12 @@ pub enum Command {
         /// Bytes of arguments that an exec keeps.
         #[arg(value_parser = args_bytes)]
         args_bytes: u32,
+        /// See connections too.
+        #[arg(long)]
+        network: bool,
+        /// Those over loopback addresses as well.
+        #[arg(long)]
+        include_loopback: bool,
     },
 }
 
@@ -45,8 +52,11 @@ pub struct Watch {
     #[arg(long, value_enum, default_value = "auto")]
     pub backend: Backend,
     /// Which events to report, with commas between
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "process")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "process,network")]
     pub events: Vec<Events>,
+    /// Report connections over loopback addresses too
+    #[arg(long)]
+    pub include_loopback: bool,
     /// Sizes in the kernel.
     #[command(flatten)]
     pub sizes: SizeFlags,
@@ -94,6 +104,26 @@ impl Output {
 pub enum Events {
     /// Processes: fork, exec, end, changed ids.
     Process,
+    /// Connections: attempted, accepted, ended; sockets that listen.
+    Network,
+}
+
+impl From<Events> for Category {
+    fn from(events: Events) -> Self {
+        match events {
+            Events::Process => Self::Process,
+            Events::Network => Self::Network,
+        }
+    }
+}
+
+impl Watch {
+    /// What the probes are to do.
+    pub fn request(&self) -> Request {
+        let network = Network { loopback: self.include_loopback };
+        let wanted = self.events.contains(&Events::Network);
+        Request { sizes: self.sizes.into(), network: wanted.then_some(network) }
+    }
 }
 
 fn ring_bytes(text: &str) -> Result<u32, String> {

@@ -24,17 +24,20 @@ pub enum Cause {
     DecodeRefused,
     /// A queue inside the sensor had no room.
     QueueFull,
+    /// The table of sockets in the kernel had no room.
+    Shed,
 }
 
 impl Cause {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RingFull,
         Self::Oversized,
         Self::Recursion,
         Self::NetlinkOverrun,
         Self::DecodeRefused,
         Self::QueueFull,
+        Self::Shed,
     ];
 
     /// As it stands in the ledger.
@@ -46,6 +49,7 @@ impl Cause {
             Self::NetlinkOverrun => "netlink_overrun",
             Self::DecodeRefused => "decode_refused",
             Self::QueueFull => "queue_full",
+            Self::Shed => "shed",
         }
     }
 }

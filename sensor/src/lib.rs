@@ -8,6 +8,7 @@ pub mod cn_proc;
 pub mod decode;
 pub mod doctor;
 pub mod enrich;
+pub mod errno;
 pub mod gap;
 pub mod host;
 pub mod kernel;

@@ -19,8 +19,10 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Watch(options) => run_watch(&options),
         Command::Doctor => doctor::run().context("cannot examine this host"),
-        Command::Loader { ring_bytes, args_bytes } => {
-            return kernel::run_loader(kernel::Sizes { ring_bytes, args_bytes });
+        Command::Loader { ring_bytes, args_bytes, network, include_loopback } => {
+            let sizes = kernel::Sizes { ring_bytes, args_bytes };
+            let network = network.then_some(kernel::Network { loopback: include_loopback });
+            return kernel::run_loader(kernel::Request { sizes, network });
         }
     };
     done.unwrap_or_else(|error| {
@@ -66,6 +68,7 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    let (backend, sizes) = (options.backend, options.sizes.into());
-    runtime.block_on(watch::watch(watch::Options { backend, format, sizes }))
+    let events = options.events.iter().copied().map(Into::into).collect();
+    let (backend, request) = (options.backend, options.request());
+    runtime.block_on(watch::watch(watch::Options { backend, format, events, request }))
 }

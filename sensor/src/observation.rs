@@ -3,6 +3,8 @@
 //!
 //! An `Option` that is `None` says "this path cannot know", never "zero".
 
+use std::net::SocketAddr;
+
 /// The kernel hands start times to userspace in ticks of `USER_HZ`, 10 ms on every architecture
 /// that we build for (`nsec_to_clock_t`, kernel/time/time.c).
 pub const NS_PER_TICK: u64 = 10_000_000;
@@ -106,6 +108,8 @@ pub enum Action<'a> {
         /// User and group ids before.
         old: Option<(Ids, Ids)>,
     },
+    /// A socket of its came to a turn of its life.
+    Connection(Connection),
 }
 
 /// What a process is running.
@@ -181,4 +185,76 @@ pub struct End {
     pub cpu_ns: Option<u64>,
     /// Peak resident set, bytes.
     pub max_rss_bytes: Option<u64>,
+}
+
+/// A TCP socket at a turn of its life.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Which turn.
+    pub turn: Turn,
+    /// Opened from here; otherwise taken.
+    pub egress: bool,
+    /// Address and port here.
+    pub local: SocketAddr,
+    /// Address and port there; of a listening socket, zeros.
+    pub remote: SocketAddr,
+    /// Inode number of the network namespace that the addresses belong to.
+    pub net_ns: Option<u32>,
+    /// Boot-clock time of connect(2) if this is an attempt, else of the end of the handshake, ns.
+    pub opened: Option<u64>,
+    /// How the process that owns it is known to.
+    pub owner: Owner,
+    /// The errno that it failed with.
+    pub error: Option<u32>,
+}
+
+/// A turn in the life of a socket.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    /// It listens.
+    Listen,
+    /// It was opened from here, or could not be.
+    Attempt {
+        /// The handshake is done.
+        established: bool,
+    },
+    /// It was taken.
+    Accept,
+    /// It is over.
+    Disconnect(Disconnect),
+}
+
+/// The end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Disconnect {
+    /// Payload bytes sent, each counted once.
+    pub sent: u64,
+    /// Payload bytes received.
+    pub received: u64,
+    /// Segments sent again.
+    pub retransmits: u32,
+    /// Neither side was rude, as far as it could be seen.
+    pub orderly: bool,
+    /// Which side closed its half first, and when: boot-clock ns.
+    pub half_closed: Option<(Side, u64)>,
+}
+
+/// A side of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// This host.
+    Here,
+    /// The other end.
+    There,
+}
+
+/// How the owner of a socket is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It was seen to open or to take it.
+    Seen,
+    /// It was the first that was seen to use it.
+    FirstTouch,
+    /// It listens where the connection came in.
+    Listener,
 }

@@ -7,7 +7,7 @@ use wanglou_api::event::{
     Boot, Event, EventMeta, Gap as GapView, Host as HostView, Run, Strings, Wanglou,
 };
 
-use crate::action::Action;
+use crate::action::{Action, Category};
 use crate::clock::Clock;
 use crate::gap::Gap;
 use crate::host::Host;
@@ -19,6 +19,7 @@ use crate::queue::{Chunk, Queue};
 #[derive(Debug)]
 pub struct Outlet {
     host: &'static Host,
+    wanted: Vec<Category>,
     format: Format,
     queue: Queue,
     chunk: Chunk,
@@ -28,10 +29,11 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// An outlet of this host's events.
-    pub fn new(host: &'static Host, format: Format, queue: Queue) -> Self {
+    /// An outlet of this host's events of some categories.
+    pub fn new(host: &'static Host, wanted: Vec<Category>, format: Format, queue: Queue) -> Self {
         Self {
             host,
+            wanted,
             format,
             queue,
             chunk: Chunk::default(),
@@ -41,15 +43,18 @@ impl Outlet {
         }
     }
 
-    /// An event happened.
+    /// An event happened; one that nobody asked for does not count.
     pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
+        if !self.wants(action) {
+            return;
+        }
         self.ledger.produce(action);
         self.write(Some(action), event);
     }
 
     /// Events were lost before they could be reported.
     pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
-        if events > 0 {
+        if events > 0 && self.wants(action) {
             self.ledger.lose(cause, action, events);
             self.losses.add(cause, action, events);
         }
@@ -110,6 +115,10 @@ impl Outlet {
     pub fn close(mut self, patience: Duration) -> Option<io::Error> {
         self.flush();
         self.queue.close(patience)
+    }
+
+    fn wants(&self, action: Action) -> bool {
+        action.category().is_none_or(|category| self.wanted.contains(&category))
     }
 
     fn write(&mut self, action: Option<Action>, event: &mut Event<'_>) {

@@ -13,11 +13,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::action::Category;
 use crate::clock;
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
-use crate::kernel::Sizes;
+use crate::kernel::Request;
 use crate::ledger::Balance;
 use crate::outlet::Outlet;
 use crate::output::Format;
@@ -42,8 +43,10 @@ pub struct Options {
     pub backend: Backend,
     /// How to write.
     pub format: Format,
-    /// How large what the probes use is.
-    pub sizes: Sizes,
+    /// What to report.
+    pub events: Vec<Category>,
+    /// What the probes are to do.
+    pub request: Request,
 }
 
 /// Watches until told to end.
@@ -53,7 +56,7 @@ pub async fn watch(options: Options) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
 
-    let source = source::open(options.backend, options.sizes)?;
+    let source = source::open(options.backend, options.request)?;
     let attached = clock::boot_ns();
     privileges::keep_reading_only().context("cannot give up capabilities")?;
     let output_ended = Arc::new(Notify::new());
@@ -61,7 +64,8 @@ pub async fn watch(options: Options) -> Result<ExitCode> {
     let wake = wake_up(&*source).context("cannot poll the source of events")?;
 
     let enricher = Enricher::new(host);
-    let mut worker = Worker::new(source, enricher, Outlet::new(host, options.format, queue));
+    let outlet = Outlet::new(host, options.events, options.format, queue);
+    let mut worker = Worker::new(source, enricher, outlet);
     worker.begin(attached)?;
 
     let mut round = interval(ROUND);
@@ -129,6 +133,7 @@ impl Worker {
         self.enricher.adjust_clock();
         let more = self.take();
         self.source.flush_log();
+        self.take_overdue()?;
         self.look_for_losses()?;
         let now = clock::boot_ns();
         if now >= self.next_ledger && self.outlet.wait_for_room(Duration::ZERO) {
@@ -152,6 +157,13 @@ impl Worker {
             }
         }
         true
+    }
+
+    fn take_overdue(&mut self) -> Result<()> {
+        let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
+        self.source
+            .overdue(&mut |seen| enricher.observe(seen, outlet))
+            .context("cannot list the connections of this host")
     }
 
     /// Tells of losses, and mends, when they are over or have gone on for long.

@@ -71,5 +71,6 @@ fn exec() -> Event<'static> {
             cgroup: Some(Cgroup { id: Some(4711) }),
             ..Default::default()
         }),
+        ..Event::default()
     }
 }

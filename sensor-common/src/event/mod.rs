@@ -1,10 +1,12 @@
 //! Bodies of records, one file each; the probe, the decoder and the test have the same name.
 
+mod connection;
 mod credentials;
 mod exec;
 mod exit;
 mod fork;
 
+pub use connection::{Connection, Tuple, connection_flags};
 pub use credentials::Credentials;
 pub use exec::{Exec, flags};
 pub use exit::Exit;

@@ -1,7 +1,7 @@
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
 use aya_ebpf::macros::fentry;
 use aya_ebpf::programs::FEntryContext;
-use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::event::Credentials;
 use wanglou_sensor_common::{Header, Kind};
 
@@ -26,7 +26,7 @@ fn credentials(ctx: FEntryContext) -> i32 {
     if old == new {
         return 0;
     }
-    let Some(event) = Event::seen(Program::Credentials) else { return 0 };
+    let Some(event) = Event::seen(Stream::Credentials) else { return 0 };
     let record = Record {
         header: event.header(Kind::Credentials, size_of::<Record>() as u32, task),
         body: Credentials { old, new, comm: task.group_leader().comm() },

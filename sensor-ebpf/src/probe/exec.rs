@@ -2,7 +2,7 @@ use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::event::flags;
 use wanglou_sensor_common::{ARGS_TAIL, Kind, PATH_MAX};
 
@@ -17,7 +17,7 @@ use crate::scratch::{Claim, FIXED, PATHS, Slot};
 /// 6.18: after the new image is in place and before it runs.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn exec(ctx: BtfTracePointContext) -> i32 {
-    let Some(event) = Event::seen(Program::Exec) else { return 0 };
+    let Some(event) = Event::seen(Stream::Exec) else { return 0 };
     let Some(claim) = Claim::of_cpu(event.cpu()) else {
         aya_log_ebpf::warn!(&ctx, "exec of {} lost: probes nest too deep", ctx.tgid());
         event.nested();

@@ -1,6 +1,6 @@
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::event::Exit;
 use wanglou_sensor_common::{Header, Kind};
 
@@ -32,7 +32,7 @@ fn exit(ctx: BtfTracePointContext) -> i32 {
     if !last {
         return 0;
     }
-    let Some(event) = Event::seen(Program::Exit) else { return 0 };
+    let Some(event) = Event::seen(Stream::Exit) else { return 0 };
     let leader = task.group_leader();
     let record = Record {
         header: event.header(Kind::Exit, size_of::<Record>() as u32, task),

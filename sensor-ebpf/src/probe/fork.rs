@@ -1,6 +1,6 @@
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::event::Fork;
 use wanglou_sensor_common::{Header, Kind};
 
@@ -24,7 +24,7 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
     if child.pid() != child.tgid() {
         return 0;
     }
-    let Some(event) = Event::seen(Program::Fork) else { return 0 };
+    let Some(event) = Event::seen(Stream::Fork) else { return 0 };
     let record = Record {
         header: event.header(Kind::Fork, size_of::<Record>() as u32, child),
         body: Fork {

@@ -1,5 +1,6 @@
 //! One program a file.
 
+pub mod connection;
 mod credentials;
 mod exec;
 mod existing;

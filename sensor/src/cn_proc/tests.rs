@@ -28,6 +28,7 @@ fn seen_of(cn_proc: &mut CnProc, pid: u32) -> Vec<String> {
                     Action::End(end) => format!("end {:?}", end.status),
                     Action::Credentials { .. } => "ids".into(),
                     Action::Existing(_) => "existing".into(),
+                    Action::Connection(_) => "connection".into(),
                 });
             }
         });

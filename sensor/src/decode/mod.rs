@@ -1,6 +1,7 @@
 //! From a record of the ring to an observation. Bytes are parsed, never transmuted; what does not
 //! fit its layout is refused, and the refusal is counted by the caller.
 
+mod connection;
 mod credentials;
 mod exec;
 mod exit;
@@ -26,6 +27,9 @@ pub enum Refused {
     /// No kind that we know.
     #[error("a record has unknown kind {0}")]
     Kind(u16),
+    /// Neither IPv4 nor IPv6.
+    #[error("a record has unknown address family {0}")]
+    Family(u16),
 }
 
 /// Decodes records; keeps the room that paths are turned round in.
@@ -52,6 +56,9 @@ impl Decoder {
             Kind::Existing => exec::decode(self, body, true)?,
             Kind::Exit => exit::decode(body)?,
             Kind::Credentials => credentials::decode(body)?,
+            Kind::Listen | Kind::Attempt | Kind::Accept | Kind::Disconnect => {
+                connection::decode(body, kind)?
+            }
         };
         Ok(Observation {
             time: header.time,

@@ -10,7 +10,7 @@ use super::Known;
 use super::arguments::Arguments;
 use super::table::{Entry, Table};
 use super::text;
-use crate::action::Action as Name;
+use crate::action::{Action as Name, Category};
 use crate::clock::Clock;
 use crate::observation::{Action, End, Ids, Image, Observation, Provider};
 use crate::outlet::Outlet;
@@ -25,18 +25,18 @@ pub(super) struct Draft {
     /// The events being made are rebuilt after a loss.
     pub(super) recovered: bool,
     arguments: Arguments,
-    name: String,
-    parent_name: String,
+    pub(super) name: String,
+    pub(super) parent_name: String,
     working_directory: String,
     script: String,
 }
 
 /// Decimal digits of the ids of a user and a group, real and effective.
-struct Digits([itoa::Buffer; 4]);
+pub(super) struct Digits([itoa::Buffer; 4]);
 
 /// Names of fields, at most as many as can be listed.
 #[derive(Default)]
-struct Fields {
+pub(super) struct Fields {
     names: [&'static str; 6],
     len: usize,
 }
@@ -149,11 +149,11 @@ impl Draft {
 }
 
 impl Digits {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(std::array::from_fn(|_| itoa::Buffer::new()))
     }
 
-    fn user_and_group(
+    pub(super) fn user_and_group(
         &mut self,
         user: Option<Ids>,
         group: Option<Ids>,
@@ -174,7 +174,7 @@ impl Digits {
 }
 
 /// What every event tells beside the process.
-fn marks(seen: &Observation<'_>, recovered: bool) -> Wanglou<'static> {
+pub(super) fn marks(seen: &Observation<'_>, recovered: bool) -> Wanglou<'static> {
     Wanglou {
         cgroup: seen.state.cgroup.map(|id| Cgroup { id: Some(id) }),
         incomplete: seen.incomplete.then_some(true),
@@ -184,10 +184,15 @@ fn marks(seen: &Observation<'_>, recovered: bool) -> Wanglou<'static> {
 }
 
 /// When it was, what it is and who knew.
-fn stamp<'a>(action: Name, seen: &Observation<'_>, clock: Clock, escaped: &'a Fields) -> Event<'a> {
+pub(super) fn stamp<'a>(
+    action: Name,
+    seen: &Observation<'_>,
+    clock: Clock,
+    escaped: &'a Fields,
+) -> Event<'a> {
     let meta = EventMeta {
         kind: Some("event"),
-        category: Some(Strings::Slice(&["process"])),
+        category: action.category().map(Category::names),
         r#type: Some(action.kind()),
         action: Some(action.name()),
         provider: Some(match seen.provider {
@@ -202,7 +207,7 @@ fn stamp<'a>(action: Name, seen: &Observation<'_>, clock: Clock, escaped: &'a Fi
 }
 
 /// What every event tells of its process.
-fn process<'a>(
+pub(super) fn process<'a>(
     pid: u32,
     entry: &'a Entry,
     name: &'a mut String,
@@ -222,7 +227,7 @@ fn process<'a>(
     }
 }
 
-fn parent<'a>(
+pub(super) fn parent<'a>(
     entry: &'a Entry,
     table: &'a Table,
     name: &'a mut String,

@@ -2,6 +2,8 @@
 //! what is not known yet is absent.
 
 mod arguments;
+mod community;
+mod connection;
 mod event;
 mod executables;
 mod identity;
@@ -11,7 +13,9 @@ mod text;
 use crate::action::Action as Name;
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::observation::{Action, Ids, Image, NS_PER_TICK, Observation, ProcessKey, Provider};
+use crate::observation::{
+    Action, Connection, Ids, Image, NS_PER_TICK, Observation, ProcessKey, Provider,
+};
 use crate::outlet::Outlet;
 
 use self::event::Draft;
@@ -70,6 +74,7 @@ impl Enricher {
                     self.existing(seen, image, false, outlet);
                 }
             }
+            Action::Connection(connection) => self.connection(seen, connection, outlet),
         }
     }
 
@@ -133,6 +138,20 @@ impl Enricher {
             (entry.user, entry.group) = (Some(user), Some(group));
         }
         self.notice(seen.pid, seen.start, seen, outlet);
+    }
+
+    /// A socket may outlive its process, so the table does not learn of one from it.
+    fn connection(&mut self, seen: &Observation<'_>, connection: &Connection, outlet: &mut Outlet) {
+        let stranger;
+        let entry = match self.table.get(seen.pid, seen.start) {
+            Some(entry) => Some(entry),
+            None if seen.pid == 0 => None,
+            None => {
+                stranger = self.entry(seen);
+                Some(&stranger)
+            }
+        };
+        self.draft.connection(seen, connection, entry, &self.table, self.clock, outlet);
     }
 
     /// A process that a snapshot found and that no event told of.

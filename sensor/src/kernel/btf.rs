@@ -142,6 +142,11 @@ impl<'a> Btf<'a> {
         Some(self.ty(pointer.target)?.vlen)
     }
 
+    /// Arguments of a function.
+    pub fn parameters(&self, function: u32) -> Option<usize> {
+        Some(self.ty(self.ty(function)?.target)?.vlen)
+    }
+
     /// Number of types; ids go from 1 to it.
     pub(super) fn len(&self) -> u32 {
         self.places.len() as u32

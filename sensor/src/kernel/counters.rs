@@ -5,10 +5,10 @@ use std::os::fd::BorrowedFd;
 use std::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use wanglou_sensor_common::counters::{Counters, Program};
+use wanglou_sensor_common::counters::{Counters, Stream};
 
-/// Counters of each [`Program`], summed over all CPUs.
-pub type Totals = [Counters; Program::ALL.len()];
+/// Counters of each [`Stream`], summed over all CPUs.
+pub type Totals = [Counters; Stream::ALL.len()];
 
 /// The counters' array, mapped.
 pub(super) struct CounterMap {
@@ -18,9 +18,9 @@ pub(super) struct CounterMap {
 }
 
 impl CounterMap {
-    /// Maps the array of `cpus` times the number of programs; the descriptor is not needed after.
+    /// Maps the array of `cpus` times the number of streams; the descriptor is not needed after.
     pub(super) fn map(fd: BorrowedFd<'_>, cpus: usize) -> io::Result<Self> {
-        let rows = cpus * Program::ALL.len();
+        let rows = cpus * Stream::ALL.len();
         let bytes = rows * size_of::<Counters>();
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base =
@@ -33,12 +33,15 @@ impl CounterMap {
         for row in 0..self.rows {
             // SAFETY: `rows` values lie behind `base`; volatile, as the probes write them.
             let on_cpu = unsafe { self.base.add(row).read_volatile() };
-            let total = &mut totals[row % Program::ALL.len()];
+            let total = &mut totals[row % Stream::ALL.len()];
             total.seen += on_cpu.seen;
             total.submitted += on_cpu.submitted;
             total.ring_full += on_cpu.ring_full;
             total.oversized += on_cpu.oversized;
             total.nested += on_cpu.nested;
+            total.table_full += on_cpu.table_full;
+            total.waiting += on_cpu.waiting;
+            total.settled += on_cpu.settled;
         }
         totals
     }

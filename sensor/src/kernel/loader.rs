@@ -8,13 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use aya::maps::{Map, MapData};
 use aya::{Btf as AyaBtf, Ebpf, EbpfError, EbpfLoader, Endianness, Pod, VerifierLogLevel};
 use thiserror::Error;
-use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::{ARGS_MAX, Offsets, Settings};
 
-use super::btf::{Btf, BtfError};
+use super::btf::{Btf, BtfError, Kind};
 use super::message::{self, Loaded, ProgramReport, VERSION};
-use super::programs::{self, Hook, PROGRAMS, Spec};
-use super::{Sizes, offsets, reduce, sys};
+use super::programs::{self, Group, Hook, PROGRAMS, Spec};
+use super::{Request, cgroup, offsets, reduce, sys};
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Slots for each CPU, as in the probes' `scratch.rs`.
@@ -71,8 +71,8 @@ struct Handover {
 }
 
 /// Loads, hands over to `socket`, and returns whether there are probes.
-pub(super) fn run(socket: BorrowedFd<'_>, sizes: Sizes) -> io::Result<bool> {
-    let (loaded, fds) = match load(sizes) {
+pub(super) fn run(socket: BorrowedFd<'_>, request: Request) -> io::Result<bool> {
+    let (loaded, fds) = match load(request) {
         Ok(Handover { reports, fds, cpus }) => {
             (Loaded { version: VERSION, error: None, programs: reports, cpus }, fds)
         }
@@ -86,9 +86,11 @@ pub(super) fn run(socket: BorrowedFd<'_>, sizes: Sizes) -> io::Result<bool> {
     Ok(loaded.error.is_none())
 }
 
-fn load(sizes: Sizes) -> Result<Handover, LoadError> {
+fn load(request: Request) -> Result<Handover, LoadError> {
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Cpus(error))? as u32;
     let mut knowledge = study(cpus)?;
+    let sizes = request.sizes;
+    knowledge.settings.loopback = request.network.is_some_and(|n| n.loopback).into();
     knowledge.settings.wake_bytes = sizes.ring_bytes / 4;
     knowledge.settings.args_bytes = sizes.args_bytes;
     let btf = AyaBtf::parse(&knowledge.reduced, Endianness::default())
@@ -96,8 +98,9 @@ fn load(sizes: Sizes) -> Result<Handover, LoadError> {
     let mut ebpf = open(&knowledge, sizes.ring_bytes, cpus)?;
 
     let mut reports = Vec::new();
-    let mut fds = maps(&mut ebpf)?;
-    for spec in PROGRAMS {
+    let mut fds = maps(&ebpf)?;
+    let wanted = |spec: &&Spec| spec.group == Group::Process || request.network.is_some();
+    for spec in PROGRAMS.iter().filter(wanted) {
         match attach(&mut ebpf, spec, &btf) {
             Ok((verified, program, link)) => {
                 reports.push(ProgramReport { name: spec.name.into(), missing: None, verified });
@@ -117,12 +120,11 @@ fn load(sizes: Sizes) -> Result<Handover, LoadError> {
 fn study(cpus: u32) -> Result<Knowledge, LoadError> {
     let bytes = fs::read(BTF).map_err(LoadError::NoBtf)?;
     let btf = Btf::parse(&bytes)?;
-    let names = programs::btf_names();
-    let wanted: Vec<_> = names.values().map(|(kind, name)| (*kind, name.as_str())).collect();
+    let names: Vec<_> = PROGRAMS.iter().map(|spec| (spec, spec.hook.btf_name())).collect();
+    let wanted: Vec<_> = names.iter().filter_map(|(_, name)| name.as_ref().map(borrowed)).collect();
     let found = btf.find(&wanted);
-    for spec in PROGRAMS.iter().filter(|spec| spec.instead.is_none()) {
-        let (kind, name) = &names[spec.name];
-        if !found.contains_key(&(*kind, name.as_str())) {
+    for (spec, name) in names.iter().filter(|(spec, _)| spec.instead.is_none()) {
+        if name.as_ref().is_some_and(|name| !found.contains_key(&borrowed(name))) {
             return Err(LoadError::NoHook(spec.hook.section()));
         }
     }
@@ -134,9 +136,15 @@ fn study(cpus: u32) -> Result<Knowledge, LoadError> {
             exit_tells_group_dead: offsets::exit_tells_group_dead(&btf).into(),
             cgroup_subsys: offsets::cgroup_subsys(&btf),
             iterator_slot: cpus * SCRATCH_LEVELS,
+            loopback: 0,
+            accept_arguments: offsets::accept_arguments(&btf),
         },
         reduced: reduce::reduce(&btf, &found.values().copied().collect::<Vec<_>>()),
     })
+}
+
+fn borrowed((kind, name): &(Kind, String)) -> (Kind, &str) {
+    (*kind, name)
 }
 
 /// Makes the maps and relocates the programs.
@@ -145,7 +153,7 @@ fn open(knowledge: &Knowledge, ring_bytes: u32, cpus: u32) -> Result<Ebpf, LoadE
     let settings = PlainSettings(knowledge.settings);
     let is_large = knowledge.settings.args_bytes > ARGS_MAX as u32;
     let large_slots = if is_large { cpus * SCRATCH_LEVELS } else { 1 };
-    let rows = cpus * Program::ALL.len() as u32;
+    let rows = cpus * Stream::ALL.len() as u32;
     let mut loader = EbpfLoader::new();
     loader
         .btf(None)
@@ -163,19 +171,18 @@ fn open(knowledge: &Knowledge, ring_bytes: u32, cpus: u32) -> Result<Ebpf, LoadE
 }
 
 /// Ring and counters, in this order.
-fn maps(ebpf: &mut Ebpf) -> Result<Vec<OwnedFd>, LoadError> {
-    ["EVENTS", "COUNTERS"]
-        .into_iter()
-        .map(|name| {
-            let refused = |error: String| LoadError::Refused(format!("map {name}: {error}"));
-            let map = ebpf.map(name).ok_or_else(|| refused("is not in the object".into()))?;
-            let data: &MapData = match map {
-                Map::RingBuf(data) | Map::Array(data) => data,
-                _ => return Err(refused("has another type".into())),
-            };
-            data.fd().as_fd().try_clone_to_owned().map_err(|error| refused(error.to_string()))
-        })
-        .collect()
+fn maps(ebpf: &Ebpf) -> Result<Vec<OwnedFd>, LoadError> {
+    let map = |name| map(ebpf, name).map_err(LoadError::Refused);
+    Ok(vec![map("EVENTS")?, map("COUNTERS")?])
+}
+
+fn map(ebpf: &Ebpf, name: &str) -> Result<OwnedFd, String> {
+    let data: &MapData = match ebpf.map(name) {
+        Some(Map::RingBuf(data) | Map::Array(data) | Map::HashMap(data)) => data,
+        Some(_) => return Err(format!("map {name} has another type")),
+        None => return Err(format!("map {name} is not in the object")),
+    };
+    data.fd().as_fd().try_clone_to_owned().map_err(|error| format!("map {name}: {error}"))
 }
 
 /// Returns the verified instructions, the program and its link, or why there is none.
@@ -188,8 +195,18 @@ fn attach(
     let program = ebpf.program(spec.name).ok_or("is not in the object")?;
     let fd = program.fd().map_err(|error| one_line(&error))?;
     let link = match spec.hook {
-        Hook::Iterator(_) => sys::link_iterator(fd.as_fd()),
-        Hook::Tracepoint(_) | Hook::FunctionEntry(_) => sys::attach(fd.as_fd()),
+        Hook::Iterator(_) => sys::link_iterator(fd.as_fd(), None),
+        Hook::MapIterator(name) => {
+            let over = map(ebpf, name)?;
+            sys::link_iterator(fd.as_fd(), Some(over.as_fd()))
+        }
+        Hook::Cgroup(_, kind) => {
+            let root = cgroup::root()?;
+            sys::attach_to_cgroup(fd.as_fd(), root.as_fd(), kind)
+        }
+        Hook::Tracepoint(_) | Hook::FunctionEntry(_) | Hook::FunctionExit(_) => {
+            sys::attach(fd.as_fd())
+        }
     }
     .map_err(|error| format!("cannot attach to {}: {error}", spec.hook.section()))?;
     let fd = fd.as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;

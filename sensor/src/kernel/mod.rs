@@ -1,6 +1,7 @@
 //! The only folder that names aya: loading the probes, and reading what they say.
 
 pub mod btf;
+mod cgroup;
 mod counters;
 mod loader;
 mod log;
@@ -38,6 +39,22 @@ pub struct Sizes {
     pub args_bytes: u32,
 }
 
+/// What the probes are to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// How large what they use is.
+    pub sizes: Sizes,
+    /// Whether to see connections, and which.
+    pub network: Option<Network>,
+}
+
+/// Which connections to see.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network {
+    /// Those of the host with itself over loopback addresses too.
+    pub loopback: bool,
+}
+
 /// What [`Sizes::args_bytes`] can be.
 pub const ARGS_STEPS: [u32; 3] = [ARGS_MAX as u32, 2 * ARGS_MAX as u32, ARGS_LARGE as u32];
 
@@ -50,8 +67,8 @@ impl Default for Sizes {
 }
 
 /// The loader's `main`: the socket to its worker is standard input.
-pub fn run_loader(sizes: Sizes) -> ExitCode {
-    match loader::run(io::stdin().as_fd(), sizes) {
+pub fn run_loader(request: Request) -> ExitCode {
+    match loader::run(io::stdin().as_fd(), request) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -63,5 +80,7 @@ pub fn run_loader(sizes: Sizes) -> ExitCode {
 
 /// Tries every program on this kernel, and leaves nothing attached.
 pub fn survey() -> Result<Vec<ProgramStatus>, ProbesError> {
-    Ok(Probes::load(Sizes { ring_bytes: MIN_RING_BYTES, ..Sizes::default() })?.programs().to_vec())
+    let sizes = Sizes { ring_bytes: MIN_RING_BYTES, ..Sizes::default() };
+    let request = Request { sizes, network: Some(Network::default()) };
+    Ok(Probes::load(request)?.programs().to_vec())
 }

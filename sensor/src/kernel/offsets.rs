@@ -30,6 +30,13 @@ pub(super) fn exit_tells_group_dead(btf: &Btf<'_>) -> bool {
     btf.find(&[tracepoint]).get(&tracepoint).and_then(|&id| btf.arguments(id)) == Some(3)
 }
 
+/// Number of arguments of the function that hands out connections, 0 where it has another name.
+pub(super) fn accept_arguments(btf: &Btf<'_>) -> u32 {
+    let function = (Kind::Function, "inet_csk_accept");
+    let found = btf.find(&[function]).get(&function).and_then(|&id| btf.parameters(id));
+    found.unwrap_or(0) as u32
+}
+
 /// Index of the v1 controller whose hierarchy names containers, [`ABSENT`] where that is cgroup2.
 ///
 /// On a hybrid hierarchy every task is in the root of cgroup2, and container runtimes use v1.

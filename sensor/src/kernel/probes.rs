@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use aya::maps::{Map, MapData, RingBuf};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use thiserror::Error;
-use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::counters::Stream;
 
 use super::counters::{CounterMap, Totals};
 use super::log::ProbeLog;
 use super::message::{self, Loaded};
-use super::programs::PROGRAMS;
-use super::{Sizes, sys};
+use super::programs::{Hook, PROGRAMS};
+use super::{Request, sys};
 
 /// Why there are no probes.
 #[derive(Debug, Error)]
@@ -46,7 +46,7 @@ pub struct ProgramStatus {
 }
 
 struct Attached {
-    counters: Option<Program>,
+    skipped: Option<Stream>,
     program: OwnedFd,
     link: Option<OwnedFd>,
 }
@@ -56,14 +56,15 @@ pub struct Probes {
     ring: RingBuf<MapData>,
     counters: CounterMap,
     attached: Vec<Attached>,
-    iterator: Option<OwnedFd>,
+    existing: Option<OwnedFd>,
+    unclaimed: Option<OwnedFd>,
     programs: Vec<ProgramStatus>,
 }
 
 impl Probes {
     /// Has a loader attach everything; sized as told.
-    pub fn load(sizes: Sizes) -> Result<Self, ProbesError> {
-        let (loaded, fds) = start_loader(sizes).map_err(ProbesError::Start)?;
+    pub fn load(request: Request) -> Result<Self, ProbesError> {
+        let (loaded, fds) = start_loader(request).map_err(ProbesError::Start)?;
         if let Some(error) = loaded.error {
             return Err(ProbesError::Loader(error));
         }
@@ -80,7 +81,8 @@ impl Probes {
         let counters = CounterMap::map(next()?.as_fd(), loaded.cpus as usize)
             .map_err(|error| ProbesError::Handover(format!("the counters: {error}")))?;
 
-        let (mut attached, mut programs, mut iterator) = (Vec::new(), Vec::new(), None);
+        let (mut attached, mut programs) = (Vec::new(), Vec::new());
+        let (mut existing, mut unclaimed) = (None, None);
         for report in &loaded.programs {
             let spec = PROGRAMS
                 .iter()
@@ -97,12 +99,13 @@ impl Probes {
                 continue;
             }
             let (program, link) = (next()?, next()?);
-            match spec.counters {
-                None => iterator = Some(link),
-                counters => attached.push(Attached { counters, program, link: Some(link) }),
+            match spec.hook {
+                Hook::Iterator(_) => existing = Some(link),
+                Hook::MapIterator(_) => unclaimed = Some(link),
+                _ => attached.push(Attached { skipped: spec.skipped, program, link: Some(link) }),
             }
         }
-        Ok(Self { ring, counters, attached, iterator, programs })
+        Ok(Self { ring, counters, attached, existing, unclaimed, programs })
     }
 
     /// Hands every waiting record to `on`, at most `limit`; says how many there were.
@@ -120,9 +123,9 @@ impl Probes {
     pub fn totals(&self) -> Totals {
         let mut totals = self.counters.totals();
         for attached in &self.attached {
-            if let Some(program) = attached.counters {
+            if let Some(stream) = attached.skipped {
                 let misses = sys::recursion_misses(attached.program.as_fd());
-                totals[program as usize].nested += misses.unwrap_or(0);
+                totals[stream as usize].nested += misses.unwrap_or(0);
             }
         }
         totals
@@ -130,7 +133,13 @@ impl Probes {
 
     /// Begins a snapshot of all processes; `None` where the kernel has no iterator.
     pub fn snapshot(&self) -> Option<io::Result<OwnedFd>> {
-        self.iterator.as_ref().map(|link| sys::run_iterator(link.as_fd()))
+        self.existing.as_ref().map(|link| sys::run_iterator(link.as_fd()))
+    }
+
+    /// Begins a listing of the connections that nobody has been seen with for a while; `None` where
+    /// the kernel has no such iterator.
+    pub fn unclaimed(&self) -> Option<io::Result<OwnedFd>> {
+        self.unclaimed.as_ref().map(|link| sys::run_iterator(link.as_fd()))
     }
 
     /// Nothing more goes into the ring; what is in it stays to be drained.
@@ -148,7 +157,7 @@ impl Probes {
     /// The probes' own log; to be opened before rights are given up.
     pub fn log(&self) -> Option<ProbeLog> {
         // The exec probe is the one that has something to say.
-        let exec = self.attached.iter().find(|one| one.counters == Some(Program::Exec))?;
+        let exec = self.attached.iter().find(|one| one.skipped == Some(Stream::Exec))?;
         ProbeLog::of(exec.program.as_fd())
     }
 }
@@ -160,12 +169,15 @@ impl AsFd for Probes {
     }
 }
 
-fn start_loader(sizes: Sizes) -> io::Result<(Loaded, Vec<OwnedFd>)> {
+fn start_loader(request: Request) -> io::Result<(Loaded, Vec<OwnedFd>)> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let sizes = request.sizes;
     let mut loader = Command::new("/proc/self/exe")
         .arg0("wanglou-sensor")
         .args([super::LOADER, &sizes.ring_bytes.to_string(), &sizes.args_bytes.to_string()])
+        .args(request.network.map(|_| "--network"))
+        .args(request.network.filter(|network| network.loopback).map(|_| "--include-loopback"))
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         // Ctrl-C is for us: half a loader would look like a kernel that cannot serve.

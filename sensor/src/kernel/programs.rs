@@ -1,66 +1,86 @@
 //! Every program: where it hangs, and what stands in for it where the kernel has no such place.
 
-use std::collections::HashMap;
-
-use aya::programs::{BtfTracePoint, FEntry, Iter, Program, ProgramError};
+use aya::programs::{BtfTracePoint, CgroupSockAddr, FEntry, FExit, Iter, Program, ProgramError};
 use aya::{Btf, Ebpf};
-use wanglou_sensor_common::counters;
+use wanglou_sensor_common::counters::Stream;
 
 use super::btf::Kind;
 
 /// Where a program hangs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hook {
     /// A tracepoint with typed arguments.
     Tracepoint(&'static str),
     /// The entry of a kernel function.
     FunctionEntry(&'static str),
+    /// The return of a kernel function.
+    FunctionExit(&'static str),
+    /// A call of a process in any cgroup, and its number (`enum bpf_attach_type`).
+    Cgroup(&'static str, u32),
     /// Runs when it is read.
     Iterator(&'static str),
+    /// Runs for each element of a map when it is read.
+    MapIterator(&'static str),
+}
+
+/// What is watched: of each group all programs are loaded, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    Process,
+    Network,
 }
 
 /// A program and what is lost without it.
 pub(super) struct Spec {
     pub(super) name: &'static str,
     pub(super) hook: Hook,
-    /// Its counters; an iterator loses nothing.
-    pub(super) counters: Option<counters::Program>,
+    pub(super) group: Group,
+    /// What a run that the kernel skips would have reported, if nothing makes up for it.
+    pub(super) skipped: Option<Stream>,
     /// What serves instead; without it there is no sensor by BPF.
     pub(super) instead: Option<&'static str>,
 }
 
+const fn process(name: &'static str, hook: Hook, stream: Stream) -> Spec {
+    Spec { name, hook, group: Group::Process, skipped: Some(stream), instead: None }
+}
+
+const fn network(name: &'static str, hook: Hook, instead: &'static str) -> Spec {
+    Spec { name, hook, group: Group::Network, skipped: None, instead: Some(instead) }
+}
+
+const FIRST_USE: &str = "who accepts is known at the first use of the connection";
+const LAST_USE: &str = "who accepts is known when it closes the connection";
+
 /// In the order of attachment: who ends before its beginning was seen is better than the contrary.
 pub(super) const PROGRAMS: &[Spec] = &[
+    process("exit", Hook::Tracepoint("sched_process_exit"), Stream::Exit),
+    process("exec", Hook::Tracepoint("sched_process_exec"), Stream::Exec),
     Spec {
-        name: "exit",
-        hook: Hook::Tracepoint("sched_process_exit"),
-        counters: Some(counters::Program::Exit),
-        instead: None,
-    },
-    Spec {
-        name: "exec",
-        hook: Hook::Tracepoint("sched_process_exec"),
-        counters: Some(counters::Program::Exec),
-        instead: None,
-    },
-    Spec {
-        name: "credentials",
-        hook: Hook::FunctionEntry("commit_creds"),
-        counters: Some(counters::Program::Credentials),
         instead: Some("changed ids are noticed at the process's next event"),
+        ..process("credentials", Hook::FunctionEntry("commit_creds"), Stream::Credentials)
     },
-    Spec {
-        name: "fork",
-        hook: Hook::Tracepoint("sched_process_fork"),
-        counters: Some(counters::Program::Fork),
-        instead: None,
-    },
+    process("fork", Hook::Tracepoint("sched_process_fork"), Stream::Fork),
     Spec {
         name: "existing",
         hook: Hook::Iterator("task"),
-        counters: None,
+        group: Group::Process,
+        skipped: None,
         instead: Some("processes are listed from /proc"),
     },
+    network("accept", Hook::FunctionExit("inet_csk_accept"), FIRST_USE),
+    network("getpeername4", Hook::Cgroup("getpeername4", 29), FIRST_USE),
+    network("getpeername6", Hook::Cgroup("getpeername6", 30), FIRST_USE),
+    network("receive", Hook::Tracepoint("sock_recv_length"), LAST_USE),
+    network("send", Hook::Tracepoint("sock_send_length"), LAST_USE),
+    network("unclaimed", Hook::MapIterator("SOCKETS"), "unused connections are told of late"),
+    // In this order: the second sees what the first could not.
+    network("state", Hook::Tracepoint("inet_sock_set_state"), "connections are not seen"),
+    network(
+        "state_twin",
+        Hook::Tracepoint("inet_sock_set_state"),
+        "changes of state inside one another are missed",
+    ),
 ];
 
 impl Hook {
@@ -69,17 +89,24 @@ impl Hook {
         match self {
             Self::Tracepoint(name) => format!("tp_btf/{name}"),
             Self::FunctionEntry(name) => format!("fentry/{name}"),
+            Self::FunctionExit(name) => format!("fexit/{name}"),
+            Self::Cgroup(name, _) => format!("cgroup/{name}"),
             Self::Iterator(name) => format!("iter/{name}"),
+            Self::MapIterator(_) => "iter/bpf_map_elem".to_owned(),
         }
     }
 
-    /// The BTF type that names this hook.
-    pub(super) fn btf_name(self) -> (Kind, String) {
-        match self {
+    /// The BTF type that names this hook; a cgroup's has a number only.
+    pub(super) fn btf_name(self) -> Option<(Kind, String)> {
+        Some(match self {
             Self::Tracepoint(name) => (Kind::Typedef, format!("btf_trace_{name}")),
-            Self::FunctionEntry(name) => (Kind::Function, name.to_owned()),
+            Self::FunctionEntry(name) | Self::FunctionExit(name) => {
+                (Kind::Function, name.to_owned())
+            }
             Self::Iterator(name) => (Kind::Function, format!("bpf_iter_{name}")),
-        }
+            Self::MapIterator(_) => (Kind::Function, "bpf_iter_bpf_map_elem".to_owned()),
+            Self::Cgroup(..) => return None,
+        })
     }
 }
 
@@ -89,16 +116,14 @@ pub(super) fn load(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> Result<(), Progra
     match spec.hook {
         Hook::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, btf),
         Hook::FunctionEntry(name) => <&mut FEntry>::try_from(program)?.load(name, btf),
+        Hook::FunctionExit(name) => <&mut FExit>::try_from(program)?.load(name, btf),
+        Hook::Cgroup(..) => <&mut CgroupSockAddr>::try_from(program)?.load(),
         Hook::Iterator(name) => <&mut Iter>::try_from(program)?.load(name, btf),
+        Hook::MapIterator(_) => <&mut Iter>::try_from(program)?.load("bpf_map_elem", btf),
     }
 }
 
 /// How many instructions the verifier walked (5.16 and later).
 pub(super) fn verified(program: &Program) -> Option<u32> {
     program.info().ok()?.verified_instruction_count()
-}
-
-/// Keys for a lookup in the kernel's BTF.
-pub(super) fn btf_names() -> HashMap<&'static str, (Kind, String)> {
-    PROGRAMS.iter().map(|spec| (spec.name, spec.hook.btf_name())).collect()
 }

@@ -25,10 +25,30 @@ pub(super) fn attach(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     descriptor(BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }
 
-/// Makes a link of a loaded iterator.
-pub(super) fn link_iterator(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    // { __u32 prog_fd; __u32 target_fd; __u32 attach_type; __u32 flags; … }
-    let mut attr = [fd_word(program), u64::from(BPF_TRACE_ITER), 0, 0];
+/// Makes a link of a loaded iterator: over the elements of `map`, or over what the kernel has.
+pub(super) fn link_iterator(
+    program: BorrowedFd<'_>,
+    map: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
+    // union bpf_iter_link_info { struct { __u32 map_fd; } map; … }
+    let info = map.map(|map| map.as_raw_fd());
+    let (address, len) = match &info {
+        Some(info) => (std::ptr::from_ref(info) as u64, size_of_val(info) as u64),
+        None => (0, 0),
+    };
+    // { __u32 prog_fd; __u32 target_fd; __u32 attach_type; __u32 flags;
+    //   __aligned_u64 iter_info; __u32 iter_info_len; }
+    let mut attr = [fd_word(program), u64::from(BPF_TRACE_ITER), address, len];
+    descriptor(BPF_LINK_CREATE, &mut attr)
+}
+
+/// Attaches a loaded program of this kind to a cgroup and all below it.
+pub(super) fn attach_to_cgroup(
+    program: BorrowedFd<'_>,
+    cgroup: BorrowedFd<'_>,
+    kind: u32,
+) -> io::Result<OwnedFd> {
+    let mut attr = [fd_word(program) | fd_word(cgroup) << 32, u64::from(kind), 0, 0];
     descriptor(BPF_LINK_CREATE, &mut attr)
 }
 

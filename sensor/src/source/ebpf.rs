@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use wanglou_sensor_common::counters::Program;
+use wanglou_sensor_common::counters::Stream;
 
 use super::Source;
 use crate::action::Action;
+use crate::clock;
 use crate::decode::{self, Decoder};
-use crate::kernel::{ProbeLog, Probes, Sizes, Totals};
+use crate::kernel::{ProbeLog, Probes, Request, Totals};
 use crate::ledger::Cause;
 use crate::observation::{Action as Seen, Observation};
 use crate::procfs;
@@ -19,6 +20,10 @@ const BATCH_BYTES: usize = 64 << 10;
 /// The kernel fills at most so much at once (`PAGE_SIZE << 3` in `kernel/bpf/bpf_iter.c`).
 const ITERATOR_BYTES: usize = 32 << 10;
 
+/// How often connections that nobody is seen with are thought of, and looked for at least.
+const LOOK_NS: u64 = 1_000_000_000;
+const LOOK_AT_THE_LATEST_NS: u64 = 10_000_000_000;
+
 /// The probes, and what has been counted of them.
 pub(super) struct Ebpf {
     probes: Probes,
@@ -27,16 +32,26 @@ pub(super) struct Ebpf {
     procfs: procfs::Reader,
     told: Totals,
     refused: u64,
+    unclaimed: Unclaimed,
+}
+
+/// When to look for connections that nobody is seen with.
+#[derive(Default)]
+struct Unclaimed {
+    next: u64,
+    at_the_latest: u64,
+    waiting: u64,
 }
 
 impl Ebpf {
-    pub(super) fn open(sizes: Sizes) -> Result<Self, String> {
+    pub(super) fn open(request: Request) -> Result<Self, String> {
         let procfs =
             procfs::Reader::open().map_err(|error| format!("cannot read /proc: {error}"))?;
-        let probes = Probes::load(sizes).map_err(|error| error.to_string())?;
+        let probes = Probes::load(request).map_err(|error| error.to_string())?;
         let log = probes.log();
         let (decoder, told) = (Decoder::default(), Totals::default());
-        Ok(Self { probes, decoder, log, procfs, told, refused: 0 })
+        let unclaimed = Unclaimed::default();
+        Ok(Self { probes, decoder, log, procfs, told, refused: 0, unclaimed })
     }
 
     /// Reads what an iterator writes, record by record.
@@ -100,12 +115,13 @@ impl Source for Ebpf {
 
     fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) {
         let totals = self.probes.totals();
-        for program in Program::ALL {
-            let action = action(program);
-            let (now, told) = (&totals[program as usize], &self.told[program as usize]);
+        for stream in Stream::ALL {
+            let action = action(stream);
+            let (now, told) = (&totals[stream as usize], &self.told[stream as usize]);
             lose(Cause::RingFull, action, now.ring_full - told.ring_full);
             lose(Cause::Oversized, action, now.oversized - told.oversized);
             lose(Cause::Recursion, action, now.nested - told.nested);
+            lose(Cause::Shed, action, now.table_full - told.table_full);
         }
         self.told = totals;
         lose(Cause::DecodeRefused, Action::Unknown, std::mem::take(&mut self.refused));
@@ -115,6 +131,17 @@ impl Source for Ebpf {
         match self.probes.snapshot() {
             Some(iterator) => self.iterate(File::from(iterator?), on),
             None => procfs::snapshot(&mut self.procfs, on),
+        }
+    }
+
+    fn overdue(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        let counted = self.probes.totals()[Stream::Accept as usize];
+        if !self.unclaimed.is_due(clock::boot_ns(), counted.waiting, counted.settled) {
+            return Ok(());
+        }
+        match self.probes.unclaimed() {
+            Some(iterator) => self.iterate(File::from(iterator?), on),
+            None => Ok(()),
         }
     }
 
@@ -149,12 +176,36 @@ impl Source for Ebpf {
     }
 }
 
-/// What a program's records are about.
-fn action(program: Program) -> Action {
-    match program {
-        Program::Fork => Action::Fork,
-        Program::Exec => Action::Exec,
-        Program::Exit => Action::End,
-        Program::Credentials => Action::UidChange,
+impl Unclaimed {
+    /// `waiting` connections have ever waited for their owner, and `settled` of them wait no more.
+    /// The list is as long as there are connections, so it is looked through only when one of those
+    /// that waited a second ago must still wait, and now and then when one might.
+    fn is_due(&mut self, now: u64, waiting: u64, settled: u64) -> bool {
+        if now < self.next {
+            return false;
+        }
+        let some_wait = settled < waiting;
+        let some_waited = settled < self.waiting;
+        self.next = now + LOOK_NS;
+        self.waiting = waiting;
+        let due = some_waited || some_wait && now >= self.at_the_latest;
+        if due || !some_wait {
+            self.at_the_latest = now + LOOK_AT_THE_LATEST_NS;
+        }
+        due
+    }
+}
+
+/// What a stream's records are about.
+fn action(stream: Stream) -> Action {
+    match stream {
+        Stream::Fork => Action::Fork,
+        Stream::Exec => Action::Exec,
+        Stream::Exit => Action::End,
+        Stream::Credentials => Action::UidChange,
+        Stream::Listen => Action::Listen,
+        Stream::Attempt => Action::ConnectionAttempted,
+        Stream::Accept => Action::ConnectionAccepted,
+        Stream::Disconnect => Action::DisconnectReceived,
     }
 }

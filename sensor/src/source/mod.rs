@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use thiserror::Error;
 
 use crate::action::Action;
-use crate::kernel::Sizes;
+use crate::kernel::Request;
 use crate::ledger::Cause;
 use crate::observation::Observation;
 
@@ -24,6 +24,11 @@ pub trait Source {
 
     /// Shows every process as it is now.
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()>;
+
+    /// Shows what has been waiting for long for something to be known of it.
+    fn overdue(&mut self, _on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Ends the observing; what waits is still to be drained.
     fn detach(&mut self);
@@ -70,8 +75,8 @@ pub enum SourceError {
 }
 
 /// Begins to observe; says in a line why the second choice was taken.
-pub fn open(backend: Backend, sizes: Sizes) -> Result<Box<dyn Source>, SourceError> {
-    let by_ebpf = || ebpf::Ebpf::open(sizes).map(|source| Box::new(source) as Box<dyn Source>);
+pub fn open(backend: Backend, request: Request) -> Result<Box<dyn Source>, SourceError> {
+    let by_ebpf = || ebpf::Ebpf::open(request).map(|source| Box::new(source) as Box<dyn Source>);
     let by_cn_proc = || cn_proc::open().map(|source| Box::new(source) as Box<dyn Source>);
     match backend {
         Backend::Ebpf => by_ebpf().map_err(SourceError::Ebpf),

@@ -21,6 +21,14 @@ pub struct Event<'a> {
     pub user: Option<User<'a>>,
     /// `group`.
     pub group: Option<Group<'a>>,
+    /// `source`: Who opened the connection; of a `listen`, the address that is listened on.
+    pub source: Option<Endpoint<'a>>,
+    /// `destination`: Who was to be reached.
+    pub destination: Option<Endpoint<'a>>,
+    /// `network`.
+    pub network: Option<Network<'a>>,
+    /// `error`.
+    pub error: Option<Error<'a>>,
     /// `wanglou`.
     pub wanglou: Option<Wanglou<'a>>,
 }
@@ -34,6 +42,10 @@ impl Json for Event<'_> {
         object.field("\"process\":", self.process.as_ref());
         object.field("\"user\":", self.user.as_ref());
         object.field("\"group\":", self.group.as_ref());
+        object.field("\"source\":", self.source.as_ref());
+        object.field("\"destination\":", self.destination.as_ref());
+        object.field("\"network\":", self.network.as_ref());
+        object.field("\"error\":", self.error.as_ref());
         object.field("\"wanglou\":", self.wanglou.as_ref());
         object.end();
     }
@@ -52,7 +64,7 @@ pub struct EventMeta<'a> {
     pub action: Option<&'a str>,
     /// `event.sequence`: Dense from 1 within a run.
     pub sequence: Option<u64>,
-    /// `event.provider`: Who knew: `ebpf`, `cn_proc`, `procfs`.
+    /// `event.provider`: Who knew: `ebpf`, `cn_proc`, `procfs`, `sock_diag`.
     pub provider: Option<&'a str>,
     /// `event.start`: Of an interval (`gap`): when it began and ended.
     pub start: Option<Timestamp>,
@@ -60,6 +72,10 @@ pub struct EventMeta<'a> {
     pub end: Option<Timestamp>,
     /// `event.original_bytes`: Fields whose bytes were not UTF-8 and stand here with `\xNN`.
     pub original_bytes: Option<Strings<'a>>,
+    /// `event.outcome`: `success`, `failure`, or `unknown` where an attempt was given up before it had an outcome.
+    pub outcome: Option<&'a str>,
+    /// `event.duration`: Of an attempt, how long the handshake took; of a connection that is over, how long it lasted; ns.
+    pub duration: Option<u64>,
 }
 
 impl Json for EventMeta<'_> {
@@ -74,6 +90,8 @@ impl Json for EventMeta<'_> {
         object.field("\"start\":", self.start.as_ref());
         object.field("\"end\":", self.end.as_ref());
         object.field("\"original_bytes\":", self.original_bytes.as_ref());
+        object.field("\"outcome\":", self.outcome.as_ref());
+        object.field("\"duration\":", self.duration.as_ref());
         object.end();
     }
 }
@@ -393,6 +411,69 @@ impl Json for GroupChanges<'_> {
     }
 }
 
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Endpoint<'a> {
+    /// `source.ip`: IPv4 addresses mapped into IPv6 are written as IPv4.
+    pub ip: Option<&'a str>,
+    /// `source.port`.
+    pub port: Option<u32>,
+    /// `source.bytes`: Payload that this end sent.
+    pub bytes: Option<u64>,
+}
+
+impl Json for Endpoint<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"ip\":", self.ip.as_ref());
+        object.field("\"port\":", self.port.as_ref());
+        object.field("\"bytes\":", self.bytes.as_ref());
+        object.end();
+    }
+}
+
+/// ECS `network.*`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network<'a> {
+    /// `network.transport`: `tcp`.
+    pub transport: Option<&'a str>,
+    /// `network.type`: `ipv4` or `ipv6`.
+    pub r#type: Option<&'a str>,
+    /// `network.direction`: `egress`: opened from this host; `ingress`: taken by it.
+    pub direction: Option<&'a str>,
+    /// `network.community_id`: Community ID 1 with seed 0: the same on both ends.
+    pub community_id: Option<&'a str>,
+    /// `network.retransmits`: Segments that this host sent again.
+    pub retransmits: Option<u64>,
+}
+
+impl Json for Network<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"transport\":", self.transport.as_ref());
+        object.field("\"type\":", self.r#type.as_ref());
+        object.field("\"direction\":", self.direction.as_ref());
+        object.field("\"community_id\":", self.community_id.as_ref());
+        object.field("\"retransmits\":", self.retransmits.as_ref());
+        object.end();
+    }
+}
+
+/// `error`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Error<'a> {
+    /// `error.code`: The errno by its name: `ECONNREFUSED`.
+    pub code: Option<&'a str>,
+}
+
+impl Json for Error<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"code\":", self.code.as_ref());
+        object.end();
+    }
+}
+
 /// What ECS has no name for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanglou<'a> {
@@ -418,6 +499,11 @@ pub struct Wanglou<'a> {
     pub ledger: Option<Ledger<'a>>,
     /// `wanglou.gap`.
     pub gap: Option<Gap<'a>>,
+    /// `wanglou.owner`: How `process` is known to own the connection, where it was not seen to open or take it:
+    /// `first_touch`, it was the first to use it; `listener`, it listens where the connection came in.
+    pub owner: Option<&'a str>,
+    /// `wanglou.tcp`.
+    pub tcp: Option<Tcp<'a>>,
 }
 
 impl Json for Wanglou<'_> {
@@ -434,6 +520,8 @@ impl Json for Wanglou<'_> {
         object.field("\"truncated\":", self.truncated.as_ref());
         object.field("\"ledger\":", self.ledger.as_ref());
         object.field("\"gap\":", self.gap.as_ref());
+        object.field("\"owner\":", self.owner.as_ref());
+        object.field("\"tcp\":", self.tcp.as_ref());
         object.end();
     }
 }
@@ -485,6 +573,27 @@ impl Json for Namespaces {
         object.field("\"pid\":", self.pid.as_ref());
         object.field("\"mnt\":", self.mnt.as_ref());
         object.field("\"net\":", self.net.as_ref());
+        object.end();
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tcp<'a> {
+    /// `wanglou.tcp.end`: `closed` by a FIN, `reset` by the other side, `aborted` by this one, `timed_out`, or `failed`.
+    pub end: Option<&'a str>,
+    /// `wanglou.tcp.closed_by`: Which end closed its half first: `source` or `destination`.
+    pub closed_by: Option<&'a str>,
+    /// `wanglou.tcp.half_closed`: From there to the end, ns.
+    pub half_closed: Option<u64>,
+}
+
+impl Json for Tcp<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"end\":", self.end.as_ref());
+        object.field("\"closed_by\":", self.closed_by.as_ref());
+        object.field("\"half_closed\":", self.half_closed.as_ref());
         object.end();
     }
 }

@@ -74,6 +74,16 @@ fn full_event() -> Value {
                 effective: Some(EffectiveGroup { id: Some("50") }),
             }),
         }),
+        source: Some(Endpoint { ip: Some("2001:db8::7"), port: Some(50_606), bytes: Some(78) }),
+        destination: Some(Endpoint { ip: Some("2001:db8::1"), port: Some(443), bytes: Some(9) }),
+        network: Some(Network {
+            transport: Some("tcp"),
+            r#type: Some("ipv6"),
+            direction: Some("egress"),
+            community_id: Some("1:LQU9qZlK+B5F3KDmev6m5PMibrg="),
+            retransmits: Some(1),
+        }),
+        error: Some(Error { code: Some("ECONNRESET") }),
         wanglou: Some(Wanglou {
             run: Some(Run { id: Some("8123456789012") }),
             cgroup: Some(Cgroup { id: Some(4711) }),
@@ -94,6 +104,12 @@ fn full_event() -> Value {
                 dropped: Some(&causes),
                 in_flight: Some(1),
             }),
+            owner: Some("first_touch"),
+            tcp: Some(Tcp {
+                end: Some("reset"),
+                closed_by: Some("destination"),
+                half_closed: Some(1_000_000),
+            }),
             gap: Some(Gap { lost: Some(&causes), recovered: Some(&counts), unrecovered: Some(1) }),
         }),
     };
@@ -113,6 +129,8 @@ fn meta() -> EventMeta<'static> {
         start: at(1),
         end: at(2),
         original_bytes: Some(Strings::Slice(&["process.args"])),
+        outcome: Some("success"),
+        duration: Some(12_000_000),
     }
 }
 

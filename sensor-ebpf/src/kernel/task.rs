@@ -1,17 +1,12 @@
-//! The only reads of kernel structures.
-//!
-//! A structure that a tracepoint hands us, or that is reached from it by pointers, is read by plain
-//! loads: as the offset is a constant to the verifier, it knows each pointer's type, and a load
-//! costs a nanosecond. Where only an address is known (`container_of`, a walk whose state was
-//! stored), `bpf_probe_read_kernel` does it for 24 ns.
+//! Tasks and what hangs on them.
 
-use core::ffi::c_void;
-
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::bpf_get_current_task;
+use wanglou_sensor_common::ABSENT;
 use wanglou_sensor_common::event::{Comm, Ids};
-use wanglou_sensor_common::{ABSENT, Offsets};
 
-use crate::maps::{OFFSETS, SETTINGS};
+use super::path::Location;
+use super::{Pointer, probe, probe_member};
+use crate::maps::SETTINGS;
 
 /// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const INIT_PID_NS: u32 = 0xEFFF_FFFC;
@@ -21,51 +16,6 @@ const PF_KTHREAD: u32 = 0x0020_0000;
 const SIGNAL_GROUP_EXIT: u32 = 4;
 /// Index of the session leader in `signal_struct.pids` (`PIDTYPE_SID`, include/linux/pid_types.h).
 const PIDTYPE_SID: u32 = 3;
-
-/// A constant to the verifier: the map behind it is read-only and frozen.
-macro_rules! offset {
-    ($field:ident) => {
-        // SAFETY: a field of a static; volatile, as the loader sets it after compilation.
-        unsafe { (&raw const (*(&raw const OFFSETS).cast::<Offsets>()).$field).read_volatile() }
-    };
-}
-
-/// Reads the member at an offset, `None` if this kernel has no such member.
-macro_rules! load {
-    ($base:expr, $field:ident as $type:ty) => {{
-        let offset = offset!($field);
-        if offset == ABSENT {
-            None
-        } else {
-            // SAFETY: the verifier knows the structure at `base` and checks offset and size; a
-            // fault reads as zero.
-            Some(unsafe { $base.byte_add(offset as usize).cast::<$type>().read_volatile() })
-        }
-    }};
-}
-
-type Pointer = *const c_void;
-
-/// Follows a pointer; `None` for a null one.
-macro_rules! follow {
-    ($base:expr, $field:ident) => {
-        load!($base, $field as Pointer).filter(|pointer| !pointer.is_null())
-    };
-}
-
-/// A place in a file system: a directory entry under a mount.
-#[derive(Clone, Copy)]
-pub struct Location {
-    pub dentry: u64,
-    pub mnt: u64,
-}
-
-/// A directory entry as the walk needs it.
-pub struct Entry {
-    pub parent: u64,
-    pub name: u64,
-    pub len: u32,
-}
 
 /// `struct task_struct`.
 #[derive(Clone, Copy)]
@@ -326,80 +276,32 @@ pub fn ids_at(cred: u64) -> Ids {
     }
 }
 
-/// Room in map memory for a read of the path walk.
-type Room = *mut [u64; 3];
-
-/// The root entry of the `struct vfsmount` at an address.
-#[inline(always)]
-pub fn mount_root(mnt: u64, room: Room) -> u64 {
-    read_word(mnt, offset!(vfsmount_root), room)
+/// The process that the current task belongs to.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Owner {
+    /// Thread group id.
+    pub pid: u32,
+    /// Keeps the layout free of holes.
+    pub reserved: u32,
+    /// Boot-clock start of its leader, ns.
+    pub start: u64,
 }
 
-/// Where the `struct vfsmount` at an address is mounted; `None` for the top of a namespace.
-#[inline(always)]
-pub fn mounted_on(mnt: u64, room: Room) -> Option<Location> {
-    let mount = mnt - u64::from(offset!(mount_mnt));
-    let above = read_word(mount, offset!(mount_parent), room);
-    if above == mount || above == 0 {
-        return None;
+impl Owner {
+    /// Nobody knows.
+    pub const UNKNOWN: Self = Self { pid: 0, reserved: 0, start: 0 };
+
+    /// Of the current task. By reads at addresses, as not every program gets a typed pointer to it.
+    #[inline(always)]
+    pub fn current() -> Self {
+        // SAFETY: a helper without arguments.
+        let task = unsafe { bpf_get_current_task() };
+        let leader: u64 = probe_member(task, offset!(task_group_leader));
+        Self {
+            pid: probe_member(leader, offset!(task_tgid)),
+            reserved: 0,
+            start: probe_member(leader, offset!(task_start_boottime)),
+        }
     }
-    let dentry = read_word(mount, offset!(mount_mountpoint), room);
-    Some(Location { dentry, mnt: above + u64::from(offset!(mount_mnt)) })
-}
-
-/// Parent and name of the `struct dentry` at an address.
-#[inline(always)]
-pub fn entry(dentry: u64, room: Room) -> Entry {
-    let parent = offset!(dentry_parent);
-    // `{ d_parent; d_name { hash; len; name; } }` lie together on every kernel so far: one read.
-    if offset!(dentry_name_len) == parent + 12 && offset!(dentry_name) == parent + 16 {
-        read_into(dentry + u64::from(parent), room, size_of::<[u64; 3]>());
-        // SAFETY: room in a live slot.
-        let [parent, hash_len, name] = unsafe { room.read_volatile() };
-        return Entry { parent, name, len: (hash_len >> 32) as u32 };
-    }
-    Entry {
-        parent: read_word(dentry, parent, room),
-        name: read_word(dentry, offset!(dentry_name), room),
-        len: read_word(dentry, offset!(dentry_name_len), room) as u32,
-    }
-}
-
-#[inline(always)]
-fn read_word(base: u64, offset: u32, room: Room) -> u64 {
-    if offset == ABSENT {
-        return 0;
-    }
-    read_into(base + u64::from(offset), room, size_of::<u64>());
-    // SAFETY: room in a live slot.
-    unsafe { room.cast::<u64>().read_volatile() }
-}
-
-/// Reads `bytes` of what is at an address; the helper zeroes the room where it cannot.
-#[inline(always)]
-fn read_into(address: u64, room: Room, bytes: usize) {
-    // SAFETY: no read is larger than the room.
-    unsafe { bpf_probe_read_kernel(room.cast(), bytes as u32, address as *const _) };
-}
-
-/// The entry at an address is in no directory any more (`d_unhashed`, include/linux/dcache.h).
-#[inline(always)]
-pub fn is_unhashed(dentry: u64) -> bool {
-    offset!(dentry_hash_pprev) != ABSENT
-        && probe_member::<u64>(dentry, offset!(dentry_hash_pprev)) == 0
-}
-
-#[inline(always)]
-fn probe_member<T: Copy + Default>(base: u64, offset: u32) -> T {
-    if offset == ABSENT { T::default() } else { probe(base + u64::from(offset)) }
-}
-
-/// Reads from an address that the verifier knows nothing of; a bad one gives the default.
-#[inline(always)]
-fn probe<T: Copy + Default>(address: u64) -> T {
-    let mut value = T::default();
-    let size = size_of::<T>() as u32;
-    // SAFETY: `value` has `size` bytes; the helper zeroes them where it cannot read.
-    unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size, address as *const _) };
-    value
 }

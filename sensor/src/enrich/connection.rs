@@ -1,0 +1,166 @@
+//! Events of the network: whose connection it is, and what became of it.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use arrayvec::ArrayString;
+use wanglou_api::event::{Endpoint, Error, Event, Namespaces, Network, Tcp};
+
+use super::community;
+use super::event::{Digits, Draft, Fields, marks, parent, process, stamp};
+use super::table::{Entry, Table};
+use crate::action::Action as Name;
+use crate::clock::Clock;
+use crate::errno;
+use crate::observation::{Connection, Disconnect, Observation, Owner, Side, Turn};
+use crate::outlet::Outlet;
+
+const IPPROTO_TCP: u8 = 6;
+
+/// Text of an address: IPv6 needs 39 characters at most.
+type Ip = ArrayString<39>;
+
+impl Draft {
+    /// An event of a connection, and of the process that owns it, if that is known.
+    pub(super) fn connection(
+        &mut self,
+        seen: &Observation<'_>,
+        connection: &Connection,
+        entry: Option<&Entry>,
+        table: &Table,
+        clock: Clock,
+        outlet: &mut Outlet,
+    ) {
+        let mut escaped = Fields::default();
+        let mut whose = entry.map(|it| process(seen.pid, it, &mut self.name, &mut escaped));
+        if let (Some(whose), Some(entry)) = (&mut whose, entry) {
+            whose.parent = parent(entry, table, &mut self.parent_name);
+        }
+        let mut digits = Digits::new();
+        let (user, group) = digits.user_and_group(
+            entry.and_then(|entry| entry.user),
+            entry.and_then(|entry| entry.group),
+        );
+
+        let action = action(connection.turn);
+        let mut event =
+            Event { process: whose, user, group, ..stamp(action, seen, clock, &escaped) };
+        let mut wanglou = marks(seen, self.recovered);
+        wanglou.namespaces =
+            connection.net_ns.map(|net| Namespaces { net: Some(net), ..Namespaces::default() });
+        wanglou.owner = match connection.owner {
+            Owner::Seen => None,
+            Owner::FirstTouch => Some("first_touch"),
+            Owner::Listener => Some("listener"),
+        };
+        if let Turn::Disconnect(over) = &connection.turn {
+            wanglou.tcp = Some(ending(over, connection, seen.time));
+        }
+        event.wanglou = Some(wanglou);
+        if let Some(meta) = &mut event.event {
+            meta.outcome = outcome(connection);
+            meta.duration = duration(connection, seen.time);
+        }
+        // A handshake that somebody gave up may leave an error of its own behind.
+        let error = connection.error.map(errno::name);
+        event.error = error.map(|code| Error { code: Some(code) });
+
+        let (local, remote) = (text(connection.local), text(connection.remote));
+        let (mut here, mut there) = (
+            endpoint(&local, connection.local.port()),
+            endpoint(&remote, connection.remote.port()),
+        );
+        let mut network = network(connection);
+        if let Turn::Disconnect(over) = &connection.turn {
+            (here.bytes, there.bytes) = (Some(over.sent), Some(over.received));
+            network.retransmits = Some(over.retransmits.into());
+        }
+        let id;
+        if let Turn::Listen = connection.turn {
+            event.source = Some(here);
+        } else {
+            let (source, destination) =
+                if connection.egress { (here, there) } else { (there, here) };
+            (event.source, event.destination) = (Some(source), Some(destination));
+            id = community::id(connection.local, connection.remote, IPPROTO_TCP);
+            network.direction = Some(if connection.egress { "egress" } else { "ingress" });
+            network.community_id = connection.has_ports().then_some(id.as_str());
+        }
+        event.network = Some(network);
+        outlet.report(action, &mut event);
+    }
+}
+
+impl Connection {
+    /// An attempt that fails at once has no port here yet.
+    fn has_ports(&self) -> bool {
+        self.local.port() != 0 && self.remote.port() != 0
+    }
+}
+
+fn action(turn: Turn) -> Name {
+    match turn {
+        Turn::Listen => Name::Listen,
+        Turn::Attempt { .. } => Name::ConnectionAttempted,
+        Turn::Accept => Name::ConnectionAccepted,
+        Turn::Disconnect(_) => Name::DisconnectReceived,
+    }
+}
+
+fn outcome(connection: &Connection) -> Option<&'static str> {
+    match connection.turn {
+        Turn::Attempt { established: true } | Turn::Accept => Some("success"),
+        Turn::Attempt { established: false } if connection.error.is_some() => Some("failure"),
+        // Closed before anybody answered.
+        Turn::Attempt { established: false } => Some("unknown"),
+        Turn::Listen | Turn::Disconnect(_) => None,
+    }
+}
+
+fn duration(connection: &Connection, now: u64) -> Option<u64> {
+    match connection.turn {
+        Turn::Attempt { .. } | Turn::Disconnect(_) => Some(now.saturating_sub(connection.opened?)),
+        Turn::Listen | Turn::Accept => None,
+    }
+}
+
+fn ending(over: &Disconnect, connection: &Connection, now: u64) -> Tcp<'static> {
+    let end = match connection.error.map(|error| error as i32) {
+        None if over.orderly => "closed",
+        None => "aborted",
+        // A reset is a broken pipe to one that had been told of the end.
+        Some(libc::ECONNRESET | libc::EPIPE) => "reset",
+        Some(libc::ETIMEDOUT) => "timed_out",
+        Some(_) => "failed",
+    };
+    let first = over.half_closed.filter(|_| end == "closed");
+    let by_source = |side| (side == Side::Here) == connection.egress;
+    Tcp {
+        end: Some(end),
+        closed_by: first.map(|(side, _)| if by_source(side) { "source" } else { "destination" }),
+        half_closed: first.map(|(_, since)| now.saturating_sub(since)),
+    }
+}
+
+fn network(connection: &Connection) -> Network<'static> {
+    Network {
+        transport: Some("tcp"),
+        r#type: Some(if connection.local.is_ipv4() { "ipv4" } else { "ipv6" }),
+        ..Network::default()
+    }
+}
+
+fn text(end: SocketAddr) -> Ip {
+    let mut text = Ip::new();
+    // There is room for every address.
+    let _ = write!(text, "{}", end.ip());
+    text
+}
+
+fn endpoint(ip: &Ip, port: u16) -> Endpoint<'_> {
+    Endpoint {
+        ip: Some(ip.as_str()),
+        port: (port != 0).then_some(port.into()),
+        ..Endpoint::default()
+    }
+}
