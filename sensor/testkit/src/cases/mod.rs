@@ -5,6 +5,7 @@
 
 mod argv;
 mod birth;
+mod connection;
 mod exit;
 mod expect;
 mod place;
@@ -62,14 +63,15 @@ impl Case {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Case> {
-    let files = [argv::CASES, program::CASES, birth::CASES, exit::CASES, place::CASES];
+    let files =
+        [argv::CASES, program::CASES, birth::CASES, exit::CASES, place::CASES, connection::CASES];
     files.into_iter().flatten().copied()
 }
 
 /// Plays all cases under one run of the sensor with this backend, `ebpf` or `cn_proc`.
 pub fn run(backend: &str) -> Result<Verdicts> {
     let stage = Stage::new(backend)?;
-    let watch = Watch::builder().backend(backend).start()?;
+    let watch = Watch::builder().backend(backend).arg("--include-loopback").start()?;
     let acted: Vec<_> = all().map(|case| Acted::now(&stage, case)).collect();
     let stream = watch.stop()?.stream()?;
     let verdict = |acted: Acted| (acted.name, judge(acted.expect, &stream.during(&acted.time)));
@@ -124,6 +126,9 @@ macro_rules! case_tests {
             exit_0 exit_3 exit_255 killed segfault terminated resources unwaited leader_leaves threads_leave
             threads_exit
             held credentials mounts chroot pid_namespace terminal
+            tcp_plain tcp_v6 tcp_mapped tcp_nonblocking tcp_accept_null tcp_worker tcp_fork_server
+            tcp_hand_over tcp_silent tcp_idle tcp_half_closed tcp_reset tcp_refused tcp_timed_out
+            tcp_namespace
         }
     };
     ($backend:literal: $($name:ident)*) => {

@@ -5,6 +5,7 @@
 //! stay for a moment before it ends or becomes another, for a backend that reads /proc.
 
 mod birth;
+mod connection;
 mod exit;
 mod keep;
 mod place;
@@ -57,6 +58,10 @@ fn main() -> Result<()> {
         "mounts" => place::mounts(&args),
         "pid-namespace" => place::pid_namespace(&args),
         "session" => place::session(&args),
+
+        "tcp-connect" => connection::connect(&args),
+        "tcp-serve" => connection::serve(&args),
+        "network-namespace" => connection::namespace(&args),
         other => bail!("no role {other:?}"),
     }
 }
