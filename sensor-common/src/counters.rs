@@ -22,11 +22,13 @@ pub enum Stream {
     Accept = 6,
     /// Connections that end.
     Disconnect = 7,
+    /// Sums of what is said over UDP.
+    Flow = 8,
 }
 
 impl Stream {
     /// Every stream, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fork,
         Self::Exec,
         Self::Exit,
@@ -35,6 +37,7 @@ impl Stream {
         Self::Attempt,
         Self::Accept,
         Self::Disconnect,
+        Self::Flow,
     ];
 }
 

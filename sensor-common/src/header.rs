@@ -54,6 +54,10 @@ pub enum Kind {
     Accept = 8,
     /// [`crate::event::Connection`]: a connection is over.
     Disconnect = 9,
+    /// [`crate::event::Connection`]: a connection or a listening socket that an iterator found.
+    Open = 10,
+    /// [`crate::event::Flow`].
+    Flow = 11,
 }
 
 impl TryFrom<u16> for Kind {
@@ -70,6 +74,8 @@ impl TryFrom<u16> for Kind {
             7 => Self::Attempt,
             8 => Self::Accept,
             9 => Self::Disconnect,
+            10 => Self::Open,
+            11 => Self::Flow,
             unknown => return Err(unknown),
         })
     }

@@ -147,8 +147,7 @@ fn counters(stream: Stream) -> Option<(*mut Counters, u32)> {
     Some((COUNTERS.get_ptr_mut(index)?, cpu))
 }
 
-/// Adds one: atomically, as who interrupts us may add to the same. The instruction is as old as BPF;
-/// Rust has it for this machine only so.
+/// Adds one.
 ///
 /// # Safety
 ///
@@ -156,7 +155,19 @@ fn counters(stream: Stream) -> Option<(*mut Counters, u32)> {
 #[inline(always)]
 unsafe fn increment(counter: *mut u64) {
     // SAFETY: the caller's promise.
-    unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) 1_u64) }
+    unsafe { add(counter, 1) }
+}
+
+/// Adds, wrapping: atomically, as who interrupts us may add to the same. The instruction is as old as
+/// BPF; Rust has it for this machine only so.
+///
+/// # Safety
+///
+/// `counter` must lie in a live map value.
+#[inline(always)]
+pub unsafe fn add(counter: *mut u64, more: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) more) }
 }
 
 /// A header at the present time.

@@ -2,12 +2,13 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use wanglou_sensor_common::counters::Counters;
 use wanglou_sensor_common::{Offsets, Settings};
 
 use crate::kernel::Owner;
 use crate::probe::connection::{Entry, Listener, Turn};
+use crate::probe::flow::{Flow, Key};
 use crate::scratch::{SMALL_WORDS, Slot};
 
 /// Userspace reads counters as memory, without a system call and without a right.
@@ -50,6 +51,19 @@ pub static SOCKETS: HashMap<u64, Entry> = HashMap::with_max_entries(MAX_SOCKETS,
 #[map]
 pub static LISTENERS: HashMap<Listener, Owner> =
     HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// What is said over UDP, until it is told.
+#[map]
+pub static FLOWS: HashMap<Key, Flow> = HashMap::with_max_entries(128 << 10, BPF_F_NO_PREALLOC);
+
+/// The flow of each UDP socket that began last.
+#[map]
+pub static LATEST_FLOWS: HashMap<u64, Key> =
+    HashMap::with_max_entries(128 << 10, BPF_F_NO_PREALLOC);
+
+/// The other end of the datagram that each thread is at work on.
+#[map]
+pub static PEERS: LruHashMap<u64, Key> = LruHashMap::with_max_entries(8192, 0);
 
 /// The change of state that the first of two programs on the tracepoint dealt with last.
 #[map]

@@ -18,6 +18,8 @@ pub enum Action {
     UidChange,
     /// Group ids changed.
     GidChange,
+    /// A connection that was there at start.
+    ExistingConnection,
     /// A socket listens.
     Listen,
     /// A connection was opened from here, or could not be.
@@ -26,6 +28,8 @@ pub enum Action {
     ConnectionAccepted,
     /// A connection is over.
     DisconnectReceived,
+    /// What was said over UDP, summed.
+    Flow,
     /// Of a lost event whose action nobody can know any more.
     Unknown,
 }
@@ -41,17 +45,19 @@ pub enum Category {
 
 impl Action {
     /// Every action that is counted, in the order of its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ExistingProcess,
         Self::Fork,
         Self::Exec,
         Self::End,
         Self::UidChange,
         Self::GidChange,
+        Self::ExistingConnection,
         Self::Listen,
         Self::ConnectionAttempted,
         Self::ConnectionAccepted,
         Self::DisconnectReceived,
+        Self::Flow,
         Self::Unknown,
     ];
 
@@ -64,10 +70,12 @@ impl Action {
             Self::End => "end",
             Self::UidChange => "uid_change",
             Self::GidChange => "gid_change",
+            Self::ExistingConnection => "existing_connection",
             Self::Listen => "listen",
             Self::ConnectionAttempted => "connection_attempted",
             Self::ConnectionAccepted => "connection_accepted",
             Self::DisconnectReceived => "disconnect_received",
+            Self::Flow => "flow",
             Self::Unknown => "unknown",
         }
     }
@@ -81,10 +89,12 @@ impl Action {
             | Self::End
             | Self::UidChange
             | Self::GidChange => Some(Category::Process),
-            Self::Listen
+            Self::ExistingConnection
+            | Self::Listen
             | Self::ConnectionAttempted
             | Self::ConnectionAccepted
-            | Self::DisconnectReceived => Some(Category::Network),
+            | Self::DisconnectReceived
+            | Self::Flow => Some(Category::Network),
             Self::Unknown => None,
         }
     }
@@ -92,7 +102,11 @@ impl Action {
     /// `event.type`.
     pub fn kind(self) -> Strings<'static> {
         Strings::Slice(match self {
-            Self::ExistingProcess | Self::Listen | Self::Unknown => &["info"],
+            Self::ExistingProcess
+            | Self::ExistingConnection
+            | Self::Listen
+            | Self::Flow
+            | Self::Unknown => &["info"],
             Self::Fork | Self::Exec | Self::ConnectionAttempted | Self::ConnectionAccepted => {
                 &["start"]
             }

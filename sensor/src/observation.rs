@@ -206,11 +206,15 @@ pub struct Connection {
     pub owner: Owner,
     /// The errno that it failed with.
     pub error: Option<u32>,
+    /// Its beginning was missed, and noticed later.
+    pub recovered: bool,
 }
 
 /// A turn in the life of a socket.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
+    /// It was there before us.
+    Existing,
     /// It listens.
     Listen,
     /// It was opened from here, or could not be.
@@ -222,6 +226,8 @@ pub enum Turn {
     Accept,
     /// It is over.
     Disconnect(Disconnect),
+    /// Not a connection: what was said over UDP.
+    Flow(Flow),
 }
 
 /// The end of a connection.
@@ -237,6 +243,17 @@ pub struct Disconnect {
     pub orderly: bool,
     /// Which side closed its half first, and when: boot-clock ns.
     pub half_closed: Option<(Side, u64)>,
+}
+
+/// What was said over UDP since this was last told.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Boot-clock time of the last datagram, ns.
+    pub last: u64,
+    /// Payload bytes and datagrams sent.
+    pub sent: (u64, u64),
+    /// Payload bytes and datagrams received.
+    pub received: (u64, u64),
 }
 
 /// A side of a connection.

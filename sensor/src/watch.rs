@@ -122,6 +122,10 @@ impl Worker {
         self.whole_until = attached;
         reconcile::begin(&mut *self.source, &mut self.enricher, &mut self.outlet, attached)
             .context("cannot list the processes of this host")?;
+        let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
+        self.source
+            .sockets(&mut |seen| enricher.observe(seen, outlet))
+            .context("cannot list the sockets of this host")?;
         self.outlet.flush();
         let (processes, _) = self.enricher.table_size();
         eprintln!("wanglou-sensor: ready: {}, {processes} processes", self.source.describe());
@@ -133,7 +137,7 @@ impl Worker {
         self.enricher.adjust_clock();
         let more = self.take();
         self.source.flush_log();
-        self.take_overdue()?;
+        self.take_overdue(false)?;
         self.look_for_losses()?;
         let now = clock::boot_ns();
         if now >= self.next_ledger && self.outlet.wait_for_room(Duration::ZERO) {
@@ -159,10 +163,10 @@ impl Worker {
         true
     }
 
-    fn take_overdue(&mut self) -> Result<()> {
+    fn take_overdue(&mut self, last: bool) -> Result<()> {
         let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
         self.source
-            .overdue(&mut |seen| enricher.observe(seen, outlet))
+            .overdue(last, &mut |seen| enricher.observe(seen, outlet))
             .context("cannot list the connections of this host")
     }
 
@@ -203,6 +207,7 @@ impl Worker {
     /// Detaches, takes what is left, writes the last books.
     fn finish(mut self) -> Result<ExitCode> {
         self.source.detach();
+        self.take_overdue(true)?;
         while self.outlet.wait_for_room(PATIENCE) {
             let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
             if !self.source.drain(&mut |seen| enricher.observe(seen, outlet)) {

@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 use crate::{build, fuzz, kernels};
 
 /// The binaries that play the processes of the tests.
-pub(crate) const TESTKIT_BINARIES: [&str; 3] = ["actor", "storm", "syscall_loop"];
+pub(crate) const TESTKIT_BINARIES: [&str; 4] = ["actor", "connections", "storm", "syscall_loop"];
 
 /// Arguments of `test`.
 #[derive(clap::Args)]

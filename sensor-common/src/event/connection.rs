@@ -20,6 +20,10 @@ pub mod connection_flags {
     pub const CLOSED_THERE: u32 = 1 << 7;
     /// The other side's FIN has arrived.
     pub const FIN_RECEIVED: u32 = 1 << 8;
+    /// Its beginning was missed: it was noticed later.
+    pub const RECOVERED: u32 = 1 << 9;
+    /// It listens.
+    pub const LISTENS: u32 = 1 << 10;
 }
 
 /// The two ends of a socket; the zero address and port where there is no other end.

@@ -4,12 +4,14 @@ mod connection;
 mod credentials;
 mod exec;
 mod exit;
+mod flow;
 mod fork;
 
 pub use connection::{Connection, Tuple, connection_flags};
 pub use credentials::Credentials;
 pub use exec::{Exec, flags};
 pub use exit::Exit;
+pub use flow::Flow;
 pub use fork::Fork;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

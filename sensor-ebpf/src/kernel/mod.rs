@@ -50,7 +50,7 @@ mod socket;
 mod task;
 
 pub use path::{Location, entry, is_unhashed, mount_root, mounted_on};
-pub use socket::{Socket, Tcp};
+pub use socket::{Mapped, Socket, Tcp, is_connected_at, is_loopback, mapped};
 pub use task::{Binprm, Mm, Owner, Task, ids_at};
 
 #[inline(always)]

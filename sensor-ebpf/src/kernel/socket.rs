@@ -4,10 +4,19 @@ use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
 use wanglou_sensor_common::ABSENT;
 use wanglou_sensor_common::event::Tuple;
 
-use super::Pointer;
+use super::{Pointer, probe_member};
 
+/// The third word of an IPv4 address that is mapped into IPv6.
+const MAPPED: u32 = 0xffff_u32.to_be();
 /// `AF_INET`, include/linux/socket.h.
 const AF_INET: u16 = 2;
+// include/net/tcp_states.h
+const ESTABLISHED: u8 = 1;
+const FIN_WAIT1: u8 = 4;
+const TIME_WAIT: u8 = 6;
+const CLOSE: u8 = 7;
+const CLOSE_WAIT: u8 = 8;
+const LISTEN: u8 = 10;
 /// Bit `SOCK_DONE` of `sk_flags` (include/net/sock.h): the other side's FIN has been taken in.
 const SOCK_DONE: u64 = 1 << 1;
 
@@ -16,10 +25,40 @@ const SOCK_DONE: u64 = 1 << 1;
 pub struct Socket(pub Pointer);
 
 impl Socket {
+    /// Of the `struct socket` that a file stands for.
+    #[inline(always)]
+    pub fn of(socket: Pointer) -> Option<Self> {
+        follow!(socket, socket_sk).map(Self)
+    }
+
+    /// It waits for connections.
+    #[inline(always)]
+    pub fn is_listening(self) -> bool {
+        self.state() == LISTEN
+    }
+
+    /// It has another end.
+    #[inline(always)]
+    pub fn is_connected(self) -> bool {
+        let state = self.state();
+        state == ESTABLISHED || state == CLOSE_WAIT || state >= FIN_WAIT1 && state < TIME_WAIT
+    }
+
+    #[inline(always)]
+    fn state(self) -> u8 {
+        load!(self.0, sock_state as u8).unwrap_or(0)
+    }
+
     /// What it is known by.
     #[inline(always)]
     pub fn key(self) -> u64 {
         self.0 as u64
+    }
+
+    /// Its protocol, as in the IP header.
+    #[inline(always)]
+    pub fn protocol(self) -> u16 {
+        load!(self.0, sock_protocol as u16).unwrap_or(0)
     }
 
     /// `sk_err`: why it failed, an errno.
@@ -46,7 +85,7 @@ impl Socket {
         if self.family() == AF_INET {
             return is_loopback_v4(load!(self.0, sock_daddr as u32).unwrap_or(0));
         }
-        is_loopback_v6(self.words(offset!(sock_v6_daddr)))
+        is_loopback(self.words(offset!(sock_v6_daddr)))
     }
 
     /// Whether its own end is a loopback address.
@@ -55,7 +94,7 @@ impl Socket {
         if self.family() == AF_INET {
             return is_loopback_v4(load!(self.0, sock_rcv_saddr as u32).unwrap_or(0));
         }
-        is_loopback_v6(self.words(offset!(sock_v6_rcv_saddr)))
+        is_loopback(self.words(offset!(sock_v6_rcv_saddr)))
     }
 
     /// Its two ends; the port here as the caller knows it.
@@ -73,12 +112,18 @@ impl Socket {
             local,
             remote,
             local_port,
-            remote_port: u16::from_be(load!(self.0, sock_dport as u16).unwrap_or(0)),
+            remote_port: self.remote_port(),
             family,
             reserved: 0,
             net_ns: self.net_ns(),
             reserved_2: 0,
         }
+    }
+
+    /// The port there.
+    #[inline(always)]
+    pub fn remote_port(self) -> u16 {
+        u16::from_be(load!(self.0, sock_dport as u16).unwrap_or(0))
     }
 
     /// The port here, while it is bound.
@@ -111,6 +156,32 @@ impl Socket {
             self.0.byte_add(offset as usize + n * 4).cast::<u32>().read_volatile()
         };
         [word(0), word(1), word(2), word(3)]
+    }
+}
+
+/// Whether what is at an address is a socket that has another end, at this port.
+#[inline(always)]
+pub fn is_connected_at(address: u64, remote_port: u16) -> bool {
+    let state: u8 = probe_member(address, offset!(sock_state));
+    let port: u16 = probe_member(address, offset!(sock_dport));
+    state != CLOSE && u16::from_be(port) == remote_port
+}
+
+/// The addresses of a [`Tuple`], all as of IPv6.
+pub trait Mapped {
+    fn mapped_local(&self) -> [u32; 4];
+    fn mapped_remote(&self) -> [u32; 4];
+}
+
+impl Mapped for Tuple {
+    #[inline(always)]
+    fn mapped_local(&self) -> [u32; 4] {
+        if self.family == AF_INET { mapped(self.local[0]) } else { self.local }
+    }
+
+    #[inline(always)]
+    fn mapped_remote(&self) -> [u32; 4] {
+        if self.family == AF_INET { mapped(self.remote[0]) } else { self.remote }
     }
 }
 
@@ -148,10 +219,16 @@ impl Tcp {
 
 /// `::1`, or a loopback address of IPv4 mapped into IPv6.
 #[inline(always)]
-fn is_loopback_v6(address: [u32; 4]) -> bool {
-    let mapped = address[2] == 0xffff_u32.to_be() && is_loopback_v4(address[3]);
+pub fn is_loopback(address: [u32; 4]) -> bool {
+    let mapped = address[2] == MAPPED && is_loopback_v4(address[3]);
     let own = address[2] == 0 && address[3] == 1_u32.to_be();
     address[0] == 0 && address[1] == 0 && (mapped || own)
+}
+
+/// An IPv4 address as one of IPv6 (RFC 4291, 2.5.5.2).
+#[inline(always)]
+pub fn mapped(address: u32) -> [u32; 4] {
+    [0, 0, MAPPED, address]
 }
 
 #[inline(always)]

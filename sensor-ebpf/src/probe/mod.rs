@@ -5,5 +5,7 @@ mod credentials;
 mod exec;
 mod existing;
 mod exit;
+pub mod flow;
 mod fork;
 mod image;
+mod length;

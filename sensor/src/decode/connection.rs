@@ -18,6 +18,7 @@ pub(super) fn decode(body: &[u8], kind: Kind) -> Result<(Action<'_>, State<'_>),
         Kind::Attempt => Turn::Attempt { established: has(flags::ESTABLISHED) },
         Kind::Accept => Turn::Accept,
         Kind::Disconnect => Turn::Disconnect(disconnect(&record)),
+        Kind::Open if !has(flags::LISTENS) => Turn::Existing,
         _ => Turn::Listen,
     };
     let (local, remote) = ends(&record.tuple).ok_or(Refused::Family(record.tuple.family))?;
@@ -34,6 +35,7 @@ pub(super) fn decode(body: &[u8], kind: Kind) -> Result<(Action<'_>, State<'_>),
             () => Owner::Seen,
         },
         error: known(record.error),
+        recovered: has(flags::RECOVERED) && !matches!(turn, Turn::Disconnect(_)),
     };
     Ok((Action::Connection(connection), State::default()))
 }
@@ -58,7 +60,7 @@ fn disconnect(record: &Record) -> Disconnect {
 }
 
 /// Both ends; `None` for a family that is neither IPv4 nor IPv6. What is mapped into IPv6 is IPv4.
-fn ends(tuple: &Tuple) -> Option<(SocketAddr, SocketAddr)> {
+pub(super) fn ends(tuple: &Tuple) -> Option<(SocketAddr, SocketAddr)> {
     let address = |words: [u32; 4]| -> Option<IpAddr> {
         Some(match i32::from(tuple.family) {
             libc::AF_INET => Ipv4Addr::from(words[0].to_ne_bytes()).into(),

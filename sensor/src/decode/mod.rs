@@ -5,6 +5,7 @@ mod connection;
 mod credentials;
 mod exec;
 mod exit;
+mod flow;
 mod fork;
 mod path;
 
@@ -56,9 +57,10 @@ impl Decoder {
             Kind::Existing => exec::decode(self, body, true)?,
             Kind::Exit => exit::decode(body)?,
             Kind::Credentials => credentials::decode(body)?,
-            Kind::Listen | Kind::Attempt | Kind::Accept | Kind::Disconnect => {
+            Kind::Listen | Kind::Attempt | Kind::Accept | Kind::Disconnect | Kind::Open => {
                 connection::decode(body, kind)?
             }
+            Kind::Flow => flow::decode(body)?,
         };
         Ok(Observation {
             time: header.time,

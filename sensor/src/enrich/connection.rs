@@ -16,6 +16,7 @@ use crate::observation::{Connection, Disconnect, Observation, Owner, Side, Turn}
 use crate::outlet::Outlet;
 
 const IPPROTO_TCP: u8 = 6;
+const IPPROTO_UDP: u8 = 17;
 
 /// Text of an address: IPv6 needs 39 characters at most.
 type Ip = ArrayString<39>;
@@ -45,7 +46,7 @@ impl Draft {
         let action = action(connection.turn);
         let mut event =
             Event { process: whose, user, group, ..stamp(action, seen, clock, &escaped) };
-        let mut wanglou = marks(seen, self.recovered);
+        let mut wanglou = marks(seen, connection.recovered);
         wanglou.namespaces =
             connection.net_ns.map(|net| Namespaces { net: Some(net), ..Namespaces::default() });
         wanglou.owner = match connection.owner {
@@ -60,6 +61,10 @@ impl Draft {
         if let Some(meta) = &mut event.event {
             meta.outcome = outcome(connection);
             meta.duration = duration(connection, seen.time);
+            if let Turn::Flow(flow) = &connection.turn {
+                meta.start = connection.opened.map(|first| clock.utc(first));
+                meta.end = Some(clock.utc(flow.last));
+            }
         }
         // A handshake that somebody gave up may leave an error of its own behind.
         let error = connection.error.map(errno::name);
@@ -67,13 +72,21 @@ impl Draft {
 
         let (local, remote) = (text(connection.local), text(connection.remote));
         let (mut here, mut there) = (
-            endpoint(&local, connection.local.port()),
-            endpoint(&remote, connection.remote.port()),
+            endpoint(&local, connection.local, connection),
+            endpoint(&remote, connection.remote, connection),
         );
         let mut network = network(connection);
-        if let Turn::Disconnect(over) = &connection.turn {
-            (here.bytes, there.bytes) = (Some(over.sent), Some(over.received));
-            network.retransmits = Some(over.retransmits.into());
+        match &connection.turn {
+            Turn::Disconnect(over) => {
+                (here.bytes, there.bytes) = (Some(over.sent), Some(over.received));
+                network.retransmits = Some(over.retransmits.into());
+            }
+            Turn::Flow(flow) => {
+                (here.bytes, here.packets) = (Some(flow.sent.0), Some(flow.sent.1));
+                (there.bytes, there.packets) = (Some(flow.received.0), Some(flow.received.1));
+                network.transport = Some("udp");
+            }
+            _ => {}
         }
         let id;
         if let Turn::Listen = connection.turn {
@@ -82,9 +95,11 @@ impl Draft {
             let (source, destination) =
                 if connection.egress { (here, there) } else { (there, here) };
             (event.source, event.destination) = (Some(source), Some(destination));
-            id = community::id(connection.local, connection.remote, IPPROTO_TCP);
+            let is_flow = matches!(connection.turn, Turn::Flow(_));
+            let protocol = if is_flow { IPPROTO_UDP } else { IPPROTO_TCP };
+            id = community::id(connection.local, connection.remote, protocol);
             network.direction = Some(if connection.egress { "egress" } else { "ingress" });
-            network.community_id = connection.has_ports().then_some(id.as_str());
+            network.community_id = connection.has_both_ends().then_some(id.as_str());
         }
         event.network = Some(network);
         outlet.report(action, &mut event);
@@ -92,18 +107,21 @@ impl Draft {
 }
 
 impl Connection {
-    /// An attempt that fails at once has no port here yet.
-    fn has_ports(&self) -> bool {
-        self.local.port() != 0 && self.remote.port() != 0
+    /// An attempt that fails at once has no port here yet, and a UDP socket may have no address of its
+    /// own.
+    fn has_both_ends(&self) -> bool {
+        [self.local, self.remote].iter().all(|end| end.port() != 0 && !end.ip().is_unspecified())
     }
 }
 
 fn action(turn: Turn) -> Name {
     match turn {
+        Turn::Existing => Name::ExistingConnection,
         Turn::Listen => Name::Listen,
         Turn::Attempt { .. } => Name::ConnectionAttempted,
         Turn::Accept => Name::ConnectionAccepted,
         Turn::Disconnect(_) => Name::DisconnectReceived,
+        Turn::Flow(_) => Name::Flow,
     }
 }
 
@@ -113,14 +131,15 @@ fn outcome(connection: &Connection) -> Option<&'static str> {
         Turn::Attempt { established: false } if connection.error.is_some() => Some("failure"),
         // Closed before anybody answered.
         Turn::Attempt { established: false } => Some("unknown"),
-        Turn::Listen | Turn::Disconnect(_) => None,
+        Turn::Existing | Turn::Listen | Turn::Disconnect(_) | Turn::Flow(_) => None,
     }
 }
 
 fn duration(connection: &Connection, now: u64) -> Option<u64> {
     match connection.turn {
         Turn::Attempt { .. } | Turn::Disconnect(_) => Some(now.saturating_sub(connection.opened?)),
-        Turn::Listen | Turn::Accept => None,
+        Turn::Flow(flow) => Some(flow.last.saturating_sub(connection.opened?)),
+        Turn::Existing | Turn::Listen | Turn::Accept => None,
     }
 }
 
@@ -145,7 +164,11 @@ fn ending(over: &Disconnect, connection: &Connection, now: u64) -> Tcp<'static> 
 fn network(connection: &Connection) -> Network<'static> {
     Network {
         transport: Some("tcp"),
-        r#type: Some(if connection.local.is_ipv4() { "ipv4" } else { "ipv6" }),
+        r#type: Some(if connection.remote.is_ipv4() && connection.local.is_ipv4() {
+            "ipv4"
+        } else {
+            "ipv6"
+        }),
         ..Network::default()
     }
 }
@@ -157,10 +180,12 @@ fn text(end: SocketAddr) -> Ip {
     text
 }
 
-fn endpoint(ip: &Ip, port: u16) -> Endpoint<'_> {
+/// An end; a socket that listens everywhere does so at the unspecified address, another has none.
+fn endpoint<'a>(ip: &'a Ip, end: SocketAddr, connection: &Connection) -> Endpoint<'a> {
+    let is_known = !end.ip().is_unspecified() || matches!(connection.turn, Turn::Listen);
     Endpoint {
-        ip: Some(ip.as_str()),
-        port: (port != 0).then_some(port.into()),
+        ip: is_known.then_some(ip.as_str()),
+        port: (end.port() != 0).then_some(end.port().into()),
         ..Endpoint::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-/// The root of the unified hierarchy as it is mounted here (proc_pid_mountinfo(5)).
+/// The root of the unified hierarchy as it is mounted here (`proc_pid_mountinfo(5)`).
 pub(super) fn root() -> Result<File, String> {
     const MOUNTS: &str = "/proc/self/mountinfo";
     let mounts = fs::read_to_string(MOUNTS).map_err(|error| format!("{MOUNTS}: {error}"))?;

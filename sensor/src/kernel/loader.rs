@@ -200,7 +200,7 @@ fn attach(
             let over = map(ebpf, name)?;
             sys::link_iterator(fd.as_fd(), Some(over.as_fd()))
         }
-        Hook::Cgroup(_, kind) => {
+        Hook::Cgroup(_, kind) | Hook::CgroupSocket(_, kind) => {
             let root = cgroup::root()?;
             sys::attach_to_cgroup(fd.as_fd(), root.as_fd(), kind)
         }

@@ -46,6 +46,7 @@ pub struct ProgramStatus {
 }
 
 struct Attached {
+    name: &'static str,
     skipped: Option<Stream>,
     program: OwnedFd,
     link: Option<OwnedFd>,
@@ -56,8 +57,7 @@ pub struct Probes {
     ring: RingBuf<MapData>,
     counters: CounterMap,
     attached: Vec<Attached>,
-    existing: Option<OwnedFd>,
-    unclaimed: Option<OwnedFd>,
+    iterators: Vec<(&'static str, OwnedFd)>,
     programs: Vec<ProgramStatus>,
 }
 
@@ -82,7 +82,7 @@ impl Probes {
             .map_err(|error| ProbesError::Handover(format!("the counters: {error}")))?;
 
         let (mut attached, mut programs) = (Vec::new(), Vec::new());
-        let (mut existing, mut unclaimed) = (None, None);
+        let mut iterators = Vec::new();
         for report in &loaded.programs {
             let spec = PROGRAMS
                 .iter()
@@ -100,12 +100,16 @@ impl Probes {
             }
             let (program, link) = (next()?, next()?);
             match spec.hook {
-                Hook::Iterator(_) => existing = Some(link),
-                Hook::MapIterator(_) => unclaimed = Some(link),
-                _ => attached.push(Attached { skipped: spec.skipped, program, link: Some(link) }),
+                Hook::Iterator(_) | Hook::MapIterator(_) => iterators.push((spec.name, link)),
+                _ => attached.push(Attached {
+                    name: spec.name,
+                    skipped: spec.skipped,
+                    program,
+                    link: Some(link),
+                }),
             }
         }
-        Ok(Self { ring, counters, attached, existing, unclaimed, programs })
+        Ok(Self { ring, counters, attached, iterators, programs })
     }
 
     /// Hands every waiting record to `on`, at most `limit`; says how many there were.
@@ -131,15 +135,16 @@ impl Probes {
         totals
     }
 
-    /// Begins a snapshot of all processes; `None` where the kernel has no iterator.
-    pub fn snapshot(&self) -> Option<io::Result<OwnedFd>> {
-        self.existing.as_ref().map(|link| sys::run_iterator(link.as_fd()))
+    /// How often the kernel skipped a program, as it was running on that CPU already.
+    pub fn skipped(&self, name: &str) -> u64 {
+        let attached = self.attached.iter().find(|attached| attached.name == name);
+        attached.and_then(|it| sys::recursion_misses(it.program.as_fd())).unwrap_or(0)
     }
 
-    /// Begins a listing of the connections that nobody has been seen with for a while; `None` where
-    /// the kernel has no such iterator.
-    pub fn unclaimed(&self) -> Option<io::Result<OwnedFd>> {
-        self.unclaimed.as_ref().map(|link| sys::run_iterator(link.as_fd()))
+    /// Begins a run of an iterator; `None` where the kernel has no such one.
+    pub fn iterate(&self, name: &str) -> Option<io::Result<OwnedFd>> {
+        let (_, link) = self.iterators.iter().find(|(known, _)| *known == name)?;
+        Some(sys::run_iterator(link.as_fd()))
     }
 
     /// Nothing more goes into the ring; what is in it stays to be drained.
@@ -157,7 +162,7 @@ impl Probes {
     /// The probes' own log; to be opened before rights are given up.
     pub fn log(&self) -> Option<ProbeLog> {
         // The exec probe is the one that has something to say.
-        let exec = self.attached.iter().find(|one| one.skipped == Some(Stream::Exec))?;
+        let exec = self.attached.iter().find(|one| one.name == "exec")?;
         ProbeLog::of(exec.program.as_fd())
     }
 }

@@ -1,6 +1,8 @@
 //! Every program: where it hangs, and what stands in for it where the kernel has no such place.
 
-use aya::programs::{BtfTracePoint, CgroupSockAddr, FEntry, FExit, Iter, Program, ProgramError};
+use aya::programs::{
+    BtfTracePoint, CgroupSock, CgroupSockAddr, FEntry, FExit, Iter, Program, ProgramError,
+};
 use aya::{Btf, Ebpf};
 use wanglou_sensor_common::counters::Stream;
 
@@ -17,6 +19,8 @@ pub(super) enum Hook {
     FunctionExit(&'static str),
     /// A call of a process in any cgroup, and its number (`enum bpf_attach_type`).
     Cgroup(&'static str, u32),
+    /// The life of a socket of a process in any cgroup, and its number.
+    CgroupSocket(&'static str, u32),
     /// Runs when it is read.
     Iterator(&'static str),
     /// Runs for each element of a map when it is read.
@@ -50,7 +54,9 @@ const fn network(name: &'static str, hook: Hook, instead: &'static str) -> Spec 
 }
 
 const FIRST_USE: &str = "who accepts is known at the first use of the connection";
-const LAST_USE: &str = "who accepts is known when it closes the connection";
+const EARLIER: &str = "sockets of before the start are told of when they end";
+const LAST_USE: &str = "UDP is not seen; who accepts is known when it closes the connection";
+const NO_PEER: &str = "UDP is seen without the other end, unless the socket is connected";
 
 /// In the order of attachment: who ends before its beginning was seen is better than the contrary.
 pub(super) const PROGRAMS: &[Spec] = &[
@@ -73,7 +79,14 @@ pub(super) const PROGRAMS: &[Spec] = &[
     network("getpeername6", Hook::Cgroup("getpeername6", 30), FIRST_USE),
     network("receive", Hook::Tracepoint("sock_recv_length"), LAST_USE),
     network("send", Hook::Tracepoint("sock_send_length"), LAST_USE),
-    network("unclaimed", Hook::MapIterator("SOCKETS"), "unused connections are told of late"),
+    network("sendmsg4", Hook::Cgroup("sendmsg4", 14), NO_PEER),
+    network("sendmsg6", Hook::Cgroup("sendmsg6", 15), NO_PEER),
+    network("recvmsg4", Hook::Cgroup("recvmsg4", 19), NO_PEER),
+    network("recvmsg6", Hook::Cgroup("recvmsg6", 20), NO_PEER),
+    network("release", Hook::CgroupSocket("sock_release", 34), "flows are told of every 10 s only"),
+    network("flows", Hook::MapIterator("FLOWS"), "flows are told of when their socket is closed"),
+    network("destroy", Hook::Tracepoint("tcp_destroy_sock"), "ends that are skipped stay unseen"),
+    network("sweep", Hook::MapIterator("SOCKETS"), "unused connections are told of late"),
     // In this order: the second sees what the first could not.
     network("state", Hook::Tracepoint("inet_sock_set_state"), "connections are not seen"),
     network(
@@ -81,6 +94,8 @@ pub(super) const PROGRAMS: &[Spec] = &[
         Hook::Tracepoint("inet_sock_set_state"),
         "changes of state inside one another are missed",
     ),
+    network("listening_sockets", Hook::Iterator("task_file"), EARLIER),
+    network("open_connections", Hook::Iterator("task_file"), EARLIER),
 ];
 
 impl Hook {
@@ -90,7 +105,7 @@ impl Hook {
             Self::Tracepoint(name) => format!("tp_btf/{name}"),
             Self::FunctionEntry(name) => format!("fentry/{name}"),
             Self::FunctionExit(name) => format!("fexit/{name}"),
-            Self::Cgroup(name, _) => format!("cgroup/{name}"),
+            Self::Cgroup(name, _) | Self::CgroupSocket(name, _) => format!("cgroup/{name}"),
             Self::Iterator(name) => format!("iter/{name}"),
             Self::MapIterator(_) => "iter/bpf_map_elem".to_owned(),
         }
@@ -105,7 +120,7 @@ impl Hook {
             }
             Self::Iterator(name) => (Kind::Function, format!("bpf_iter_{name}")),
             Self::MapIterator(_) => (Kind::Function, "bpf_iter_bpf_map_elem".to_owned()),
-            Self::Cgroup(..) => return None,
+            Self::Cgroup(..) | Self::CgroupSocket(..) => return None,
         })
     }
 }
@@ -118,6 +133,7 @@ pub(super) fn load(ebpf: &mut Ebpf, spec: &Spec, btf: &Btf) -> Result<(), Progra
         Hook::FunctionEntry(name) => <&mut FEntry>::try_from(program)?.load(name, btf),
         Hook::FunctionExit(name) => <&mut FExit>::try_from(program)?.load(name, btf),
         Hook::Cgroup(..) => <&mut CgroupSockAddr>::try_from(program)?.load(),
+        Hook::CgroupSocket(..) => <&mut CgroupSock>::try_from(program)?.load(),
         Hook::Iterator(name) => <&mut Iter>::try_from(program)?.load(name, btf),
         Hook::MapIterator(_) => <&mut Iter>::try_from(program)?.load("bpf_map_elem", btf),
     }

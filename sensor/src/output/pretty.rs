@@ -1,5 +1,6 @@
 //! Events for people: aligned columns, one line each, as wide as the terminal.
 
+mod connection;
 mod summary;
 mod words;
 
@@ -94,7 +95,7 @@ impl Pretty {
             "gid_change" => ("gid", Style::Notice),
             "gap" => (action, Style::Bad),
             "fork" | "end" | "ledger" => (action, Style::Dim),
-            _ => (action, Style::Plain),
+            _ => connection::action(action).unwrap_or((action, Style::Plain)),
         };
         line.style(style);
         line.text(name);
@@ -139,6 +140,7 @@ impl Pretty {
             "fork" => words::creator(&process, line),
             "end" => words::ending(&process, line),
             "uid_change" | "gid_change" => words::changes(event, line),
+            _ if event.network.is_some() => connection::describe(event, line),
             _ => {}
         }
         if wanglou.incomplete == Some(true) {

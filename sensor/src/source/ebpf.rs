@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use wanglou_sensor_common::counters::Stream;
 
 use super::Source;
+use super::sweep::Sweep;
 use crate::action::Action;
 use crate::clock;
 use crate::decode::{self, Decoder};
@@ -20,10 +21,6 @@ const BATCH_BYTES: usize = 64 << 10;
 /// The kernel fills at most so much at once (`PAGE_SIZE << 3` in `kernel/bpf/bpf_iter.c`).
 const ITERATOR_BYTES: usize = 32 << 10;
 
-/// How often connections that nobody is seen with are thought of, and looked for at least.
-const LOOK_NS: u64 = 1_000_000_000;
-const LOOK_AT_THE_LATEST_NS: u64 = 10_000_000_000;
-
 /// The probes, and what has been counted of them.
 pub(super) struct Ebpf {
     probes: Probes,
@@ -32,15 +29,7 @@ pub(super) struct Ebpf {
     procfs: procfs::Reader,
     told: Totals,
     refused: u64,
-    unclaimed: Unclaimed,
-}
-
-/// When to look for connections that nobody is seen with.
-#[derive(Default)]
-struct Unclaimed {
-    next: u64,
-    at_the_latest: u64,
-    waiting: u64,
+    sweep: Sweep,
 }
 
 impl Ebpf {
@@ -50,22 +39,20 @@ impl Ebpf {
         let probes = Probes::load(request).map_err(|error| error.to_string())?;
         let log = probes.log();
         let (decoder, told) = (Decoder::default(), Totals::default());
-        let unclaimed = Unclaimed::default();
-        Ok(Self { probes, decoder, log, procfs, told, refused: 0, unclaimed })
+        let sweep = Sweep::default();
+        Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep })
     }
 
-    /// Reads what an iterator writes, record by record.
-    fn iterate(
-        &mut self,
-        mut iterator: File,
-        on: &mut dyn FnMut(&Observation<'_>),
-    ) -> io::Result<()> {
+    /// Reads what an iterator writes, record by record; `false` where the kernel has none.
+    fn run(&mut self, name: &str, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<bool> {
+        let Some(iterator) = self.probes.iterate(name) else { return Ok(false) };
+        let mut iterator = File::from(iterator?);
         let mut bytes = vec![0; ITERATOR_BYTES];
         let mut filled = 0;
         loop {
             let read = iterator.read(&mut bytes[filled..])?;
             if read == 0 {
-                return Ok(());
+                return Ok(true);
             }
             filled += read;
             let mut rest = &bytes[..filled];
@@ -128,21 +115,31 @@ impl Source for Ebpf {
     }
 
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
-        match self.probes.snapshot() {
-            Some(iterator) => self.iterate(File::from(iterator?), on),
-            None => procfs::snapshot(&mut self.procfs, on),
+        if !self.run("existing", on)? {
+            procfs::snapshot(&mut self.procfs, on)?;
         }
+        Ok(())
     }
 
-    fn overdue(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
-        let counted = self.probes.totals()[Stream::Accept as usize];
-        if !self.unclaimed.is_due(clock::boot_ns(), counted.waiting, counted.settled) {
+    fn sockets(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        self.run("listening_sockets", on)?;
+        self.run("open_connections", on).map(drop)
+    }
+
+    fn overdue(&mut self, last: bool, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        if !last && !self.sweep.is_its_turn(clock::boot_ns()) {
             return Ok(());
         }
-        match self.probes.unclaimed() {
-            Some(iterator) => self.iterate(File::from(iterator?), on),
-            None => Ok(()),
+        let counted = self.probes.totals()[Stream::Accept as usize];
+        let skipped = self.probes.skipped("state");
+        let due = self.sweep.is_due(counted.waiting, counted.settled, skipped);
+        if due || last && self.sweep.is_due_at_last(skipped) {
+            self.run("sweep", on)?;
         }
+        if last || self.sweep.are_flows_due() {
+            self.run("flows", on)?;
+        }
+        Ok(())
     }
 
     fn detach(&mut self) {
@@ -176,26 +173,6 @@ impl Source for Ebpf {
     }
 }
 
-impl Unclaimed {
-    /// `waiting` connections have ever waited for their owner, and `settled` of them wait no more.
-    /// The list is as long as there are connections, so it is looked through only when one of those
-    /// that waited a second ago must still wait, and now and then when one might.
-    fn is_due(&mut self, now: u64, waiting: u64, settled: u64) -> bool {
-        if now < self.next {
-            return false;
-        }
-        let some_wait = settled < waiting;
-        let some_waited = settled < self.waiting;
-        self.next = now + LOOK_NS;
-        self.waiting = waiting;
-        let due = some_waited || some_wait && now >= self.at_the_latest;
-        if due || !some_wait {
-            self.at_the_latest = now + LOOK_AT_THE_LATEST_NS;
-        }
-        due
-    }
-}
-
 /// What a stream's records are about.
 fn action(stream: Stream) -> Action {
     match stream {
@@ -207,5 +184,6 @@ fn action(stream: Stream) -> Action {
         Stream::Attempt => Action::ConnectionAttempted,
         Stream::Accept => Action::ConnectionAccepted,
         Stream::Disconnect => Action::DisconnectReceived,
+        Stream::Flow => Action::Flow,
     }
 }

@@ -2,6 +2,7 @@
 
 mod cn_proc;
 mod ebpf;
+mod sweep;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -25,8 +26,14 @@ pub trait Source {
     /// Shows every process as it is now.
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()>;
 
-    /// Shows what has been waiting for long for something to be known of it.
-    fn overdue(&mut self, _on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+    /// Shows the sockets that were there before the observing began.
+    fn sockets(&mut self, _on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Shows what has been waiting for long for something to be known of it; at the end, and only
+    /// then, whatever there is to be found.
+    fn overdue(&mut self, _last: bool, _on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
         Ok(())
     }
 

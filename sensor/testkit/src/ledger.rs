@@ -81,6 +81,11 @@ impl Audit {
         self.dropped.values().filter_map(|actions| actions.get(kind)).sum()
     }
 
+    /// Losses of one action by one cause.
+    pub fn dropped_by(&self, cause: &str, action: &str) -> u64 {
+        self.dropped.get(cause).and_then(|by_action| by_action.get(action)).copied().unwrap_or(0)
+    }
+
     /// All losses.
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().map(total).sum()

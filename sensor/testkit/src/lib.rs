@@ -12,6 +12,7 @@
 pub mod bins;
 pub mod capture;
 pub mod cases;
+pub mod connections;
 pub mod event;
 pub mod ledger;
 pub mod lock;

@@ -31,6 +31,9 @@ pub(crate) fn run() -> ExitCode {
             println!("init: cannot mount {kind} on {place}: {error}");
         }
     }
+    if let Err(error) = wanglou_testkit::sys::loopback_up() {
+        println!("init: cannot bring the loopback device up: {error}");
+    }
     if let Err(error) = run_checks() {
         println!("init: cannot run the checks: {error}");
     }

@@ -66,7 +66,7 @@ pub struct EventMeta<'a> {
     pub sequence: Option<u64>,
     /// `event.provider`: Who knew: `ebpf`, `cn_proc`, `procfs`, `sock_diag`.
     pub provider: Option<&'a str>,
-    /// `event.start`: Of an interval (`gap`): when it began and ended.
+    /// `event.start`: Of an interval (`gap`, `flow`): when it began and ended.
     pub start: Option<Timestamp>,
     /// `event.end`.
     pub end: Option<Timestamp>,
@@ -420,6 +420,8 @@ pub struct Endpoint<'a> {
     pub port: Option<u32>,
     /// `source.bytes`: Payload that this end sent.
     pub bytes: Option<u64>,
+    /// `source.packets`: Of a flow, datagrams that this end sent.
+    pub packets: Option<u64>,
 }
 
 impl Json for Endpoint<'_> {
@@ -428,6 +430,7 @@ impl Json for Endpoint<'_> {
         object.field("\"ip\":", self.ip.as_ref());
         object.field("\"port\":", self.port.as_ref());
         object.field("\"bytes\":", self.bytes.as_ref());
+        object.field("\"packets\":", self.packets.as_ref());
         object.end();
     }
 }
@@ -435,7 +438,7 @@ impl Json for Endpoint<'_> {
 /// ECS `network.*`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Network<'a> {
-    /// `network.transport`: `tcp`.
+    /// `network.transport`: `tcp` or `udp`.
     pub transport: Option<&'a str>,
     /// `network.type`: `ipv4` or `ipv6`.
     pub r#type: Option<&'a str>,

@@ -74,8 +74,18 @@ fn full_event() -> Value {
                 effective: Some(EffectiveGroup { id: Some("50") }),
             }),
         }),
-        source: Some(Endpoint { ip: Some("2001:db8::7"), port: Some(50_606), bytes: Some(78) }),
-        destination: Some(Endpoint { ip: Some("2001:db8::1"), port: Some(443), bytes: Some(9) }),
+        source: Some(Endpoint {
+            ip: Some("2001:db8::7"),
+            port: Some(50_606),
+            bytes: Some(78),
+            packets: Some(2),
+        }),
+        destination: Some(Endpoint {
+            ip: Some("2001:db8::1"),
+            port: Some(443),
+            bytes: Some(9),
+            packets: Some(1),
+        }),
         network: Some(Network {
             transport: Some("tcp"),
             r#type: Some("ipv6"),

@@ -1,13 +1,14 @@
-//! The life of a TCP socket: `state.rs` sees its turns, `owner.rs` who uses it, `unclaimed.rs` those
-//! that nobody is seen with.
+//! The life of a TCP socket: `state.rs` sees its turns, `owner.rs` who uses it, `open.rs` those that
+//! were there before us, `sweep.rs` those that something has been missed of.
 //!
 //! A change of state often happens in a softirq, where the current task is a stranger. What happens
 //! in process context (connect, listen, accept, close) gives the socket an owner, who stays it: the
 //! other turns look it up.
 
+mod open;
 mod owner;
 mod state;
-mod unclaimed;
+mod sweep;
 
 use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::event::{Connection, Tuple, connection_flags as flags};
@@ -38,6 +39,13 @@ pub struct Entry {
 pub struct Listener {
     pub net_ns: u32,
     pub port: u32,
+}
+
+impl Listener {
+    #[inline(always)]
+    fn of(tuple: &Tuple) -> Self {
+        Self { net_ns: tuple.net_ns, port: tuple.local_port.into() }
+    }
 }
 
 /// A change of state.
@@ -101,7 +109,7 @@ fn body(entry: &Entry, ending: Ending) -> Connection {
 
 /// Somebody is seen with a connection that was taken: it is theirs.
 #[inline(always)]
-fn claim(socket: u64, how: u32) {
+pub fn claim(socket: u64, how: u32) {
     let Some(entry) = SOCKETS.get_ptr_mut(socket) else { return };
     // SAFETY: a live map value.
     let entry = unsafe { &mut *entry };
@@ -115,7 +123,9 @@ fn claim(socket: u64, how: u32) {
 fn give(entry: &mut Entry, owner: Owner, how: u32) {
     entry.owner = owner;
     entry.flags = entry.flags & !flags::UNCLAIMED | how;
-    if !entry.is(flags::TOLD) {
+    if entry.is(flags::EGRESS) {
+        report(Stream::Attempt, Kind::Attempt, entry, Ending::default());
+    } else if !entry.is(flags::TOLD) {
         emit::settled(Stream::Accept);
         report(Stream::Accept, Kind::Accept, entry, Ending::default());
     }
@@ -123,18 +133,33 @@ fn give(entry: &mut Entry, owner: Owner, how: u32) {
 
 /// Who listens where a connection came in.
 #[inline(always)]
-fn listener(tuple: &Tuple) -> Owner {
-    let key = Listener { net_ns: tuple.net_ns, port: tuple.local_port.into() };
+fn listener(tuple: &Tuple) -> Option<Owner> {
     // SAFETY: a copy; entries are replaced, not written.
-    unsafe { LISTENERS.get(key) }.copied().unwrap_or(Owner::UNKNOWN)
+    unsafe { LISTENERS.get(Listener::of(tuple)) }.copied()
 }
 
 /// Remembers a socket; one that cannot be is lost with what it would have been told of.
 #[inline(always)]
 fn remember(socket: Socket, entry: &Entry, first: Stream) -> bool {
     const BPF_ANY: u64 = 0;
-    if SOCKETS.insert(socket.key(), entry, BPF_ANY).is_ok() {
-        return true;
+    const BPF_NOEXIST: u64 = 1;
+    const EEXIST: i32 = -17;
+    match SOCKETS.insert(socket.key(), entry, BPF_NOEXIST) {
+        Ok(()) => return true,
+        Err(EEXIST) => {
+            // SAFETY: only what the flags were.
+            let earlier = unsafe { SOCKETS.get(socket.key()) };
+            // Its memory has been another connection, whose end nobody saw.
+            if earlier.is_some_and(|entry| entry.is(flags::ESTABLISHED))
+                && let Some(event) = Event::seen(Stream::Disconnect)
+            {
+                event.nested();
+            }
+            if SOCKETS.insert(socket.key(), entry, BPF_ANY).is_ok() {
+                return true;
+            }
+        }
+        Err(_) => {}
     }
     for stream in [first, Stream::Disconnect] {
         if let Some(event) = Event::seen(stream) {

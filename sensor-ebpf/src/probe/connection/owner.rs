@@ -1,10 +1,9 @@
-//! Programs that run in process context with a socket at hand: what the process does with a
-//! connection says that it is the one that took it.
+//! Programs that run while a process takes a connection. For one that does not say so here, its first
+//! use of the connection tells: see `length.rs`.
 
 use aya_ebpf::bindings::bpf_sock_addr;
-use aya_ebpf::macros::{btf_tracepoint, cgroup_sock_addr, fexit};
-use aya_ebpf::programs::{BtfTracePointContext, FExitContext, SockAddrContext};
-use wanglou_sensor_common::event::connection_flags as flags;
+use aya_ebpf::macros::{cgroup_sock_addr, fexit};
+use aya_ebpf::programs::{FExitContext, SockAddrContext};
 
 use super::claim;
 use crate::maps::SETTINGS;
@@ -42,20 +41,6 @@ fn getpeername4(ctx: SockAddrContext) -> i32 {
 fn getpeername6(ctx: SockAddrContext) -> i32 {
     claim(socket(ctx.sock_addr), EXACT);
     ALLOW
-}
-
-/// `sock_recv_length(struct sock *sk, int ret, int flags)`, kernel 6.18 (6.3 and later).
-#[btf_tracepoint(function = "sock_recv_length")]
-fn receive(ctx: BtfTracePointContext) -> i32 {
-    claim(ctx.arg(0), flags::FIRST_TOUCH);
-    0
-}
-
-/// `sock_send_length(struct sock *sk, int ret, int flags)`, kernel 6.18 (6.3 and later).
-#[btf_tracepoint(function = "sock_send_length")]
-fn send(ctx: BtfTracePointContext) -> i32 {
-    claim(ctx.arg(0), flags::FIRST_TOUCH);
-    0
 }
 
 #[inline(always)]

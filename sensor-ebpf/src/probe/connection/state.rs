@@ -18,6 +18,7 @@ const CLOSE: u32 = 7;
 const CLOSE_WAIT: u32 = 8;
 const LAST_ACK: u32 = 9;
 const LISTEN: u32 = 10;
+const NEW_SYN_RECV: u32 = 12;
 
 const BPF_ANY: u64 = 0;
 
@@ -72,12 +73,9 @@ fn handle(socket: Socket, turn: Turn) {
     match (turn.old, turn.new) {
         (_, SYN_SENT) => begins(socket),
         (SYN_SENT | SYN_RECV, ESTABLISHED) => established(socket, turn.old),
-        (_, FIN_WAIT1) => half_closed(socket, flags::CLOSED_HERE),
-        (_, CLOSE_WAIT) => half_closed(socket, flags::CLOSED_THERE),
-        (_, LAST_ACK) => super::claim(socket.key(), flags::FIRST_TOUCH),
         (_, LISTEN) => listens(socket),
         (LISTEN, CLOSE) => listens_no_more(socket),
-        (_, CLOSE) => closed(socket, turn.old),
+        (_, FIN_WAIT1 | CLOSE_WAIT | LAST_ACK | CLOSE) => ends(socket, turn),
         _ => {}
     }
 }
@@ -106,49 +104,108 @@ fn established(socket: Socket, old: u32) {
     if let Some(entry) = SOCKETS.get_ptr_mut(socket.key()) {
         // SAFETY: a live map value.
         let entry = unsafe { &mut *entry };
-        if entry.flags & flags::ESTABLISHED == 0 {
-            attempted(socket, tcp, entry, old);
-            entry.opened = emit::now();
+        if !entry.is(flags::ESTABLISHED) {
+            return succeeded(socket, tcp, entry);
         }
-    } else if old == SYN_RECV && !is_unwanted(socket) {
-        let entry = Entry {
-            owner: Owner::UNKNOWN,
-            opened: emit::now(),
-            half_closed: 0,
-            tuple: socket.tuple(tcp.local_port()),
-            flags: flags::ESTABLISHED | flags::UNCLAIMED,
-            reserved: 0,
-        };
+        if is_of(entry, socket, tcp) {
+            return;
+        }
+    }
+    if old == SYN_RECV && !is_unwanted(socket) {
+        let entry = taken(socket.tuple(tcp.local_port()), emit::now(), 0);
         if remember(socket, &entry, Stream::Accept) {
             emit::waits(Stream::Accept);
         }
     }
 }
 
-/// An attempt has its outcome: the handshake is done, or the error says why not.
+/// A connection that is there and has no owner yet.
 #[inline(always)]
-fn attempted(socket: Socket, tcp: Tcp, entry: &mut Entry, old: u32) {
-    entry.tuple = socket.tuple(tcp.local_port());
-    let error = socket.error();
-    // SYN_SENT and SYN_RECV lead to CLOSE only by failing.
-    let done = if error == 0 && old != CLOSE { flags::ESTABLISHED } else { 0 };
-    entry.flags |= done;
-    let ending = Ending { error, old_state: old, ..Ending::default() };
-    report(Stream::Attempt, Kind::Attempt, entry, ending);
+fn taken(tuple: Tuple, opened: u64, more: u32) -> Entry {
+    Entry {
+        owner: Owner::UNKNOWN,
+        opened,
+        half_closed: 0,
+        tuple,
+        flags: flags::ESTABLISHED | flags::UNCLAIMED | more,
+        reserved: 0,
+    }
 }
 
-/// One side sends no more. If it is ours, the process that says so is at work now.
+/// An attempt has become a connection.
 #[inline(always)]
-fn half_closed(socket: Socket, by: u32) {
-    let Some(entry) = SOCKETS.get_ptr_mut(socket.key()) else { return };
+fn succeeded(socket: Socket, tcp: Tcp, entry: &mut Entry) {
+    entry.tuple = socket.tuple(tcp.local_port());
+    entry.flags |= flags::ESTABLISHED;
+    report(Stream::Attempt, Kind::Attempt, entry, Ending::default());
+    entry.opened = emit::now();
+}
+
+/// What is known of a connection that has been there. The kernel skips programs now and then, and
+/// what is not known of it by now was skipped: it is made up for.
+#[inline(always)]
+fn known<'a>(socket: Socket, tcp: Tcp, old: u32) -> Option<&'a mut Entry> {
+    if let Some(entry) = SOCKETS.get_ptr_mut(socket.key()) {
+        // SAFETY: a live map value.
+        let entry = unsafe { &mut *entry };
+        if !entry.is(flags::ESTABLISHED) && was_established(old) {
+            succeeded(socket, tcp, entry);
+        }
+        if !entry.is(flags::ESTABLISHED) || is_of(entry, socket, tcp) {
+            return Some(entry);
+        }
+    }
+    if !was_established(old) || is_unwanted(socket) {
+        return None;
+    }
+    let tuple = socket.tuple(tcp.local_port());
+    let egress = listener(&tuple).is_none();
+    let direction = if egress { flags::EGRESS } else { 0 };
+    let entry = taken(tuple, 0, flags::RECOVERED | direction);
+    if !remember(socket, &entry, if egress { Stream::Attempt } else { Stream::Accept }) {
+        return None;
+    }
+    if !egress {
+        emit::waits(Stream::Accept);
+    }
     // SAFETY: a live map value.
-    let entry = unsafe { &mut *entry };
+    SOCKETS.get_ptr_mut(socket.key()).map(|entry| unsafe { &mut *entry })
+}
+
+/// Whether this is known of the same connection, and not of an earlier one in the same memory.
+#[inline(always)]
+fn is_of(entry: &Entry, socket: Socket, tcp: Tcp) -> bool {
+    entry.tuple.remote_port == socket.remote_port() && entry.tuple.local_port == tcp.local_port()
+}
+
+/// Whether a socket in this state has been through its handshake.
+#[inline(always)]
+fn was_established(state: u32) -> bool {
+    !matches!(state, SYN_SENT | SYN_RECV | CLOSE | LISTEN | NEW_SYN_RECV)
+}
+
+/// The steps to the end. With two of them the process that closes is at work now.
+#[inline(always)]
+fn ends(socket: Socket, turn: Turn) {
+    let Some(tcp) = socket.tcp() else { return };
+    let Some(entry) = known(socket, tcp, turn.old) else { return };
+    match turn.new {
+        CLOSE => return over(socket, tcp, entry, turn.old),
+        FIN_WAIT1 => half_closed(entry, flags::CLOSED_HERE),
+        CLOSE_WAIT => return half_closed(entry, flags::CLOSED_THERE),
+        _ => {}
+    }
+    if entry.is(flags::UNCLAIMED) {
+        give(entry, Owner::current(), flags::FIRST_TOUCH);
+    }
+}
+
+/// One side sends no more.
+#[inline(always)]
+fn half_closed(entry: &mut Entry, by: u32) {
     if entry.half_closed == 0 {
         entry.half_closed = emit::now();
         entry.flags |= by;
-    }
-    if by == flags::CLOSED_HERE && entry.is(flags::UNCLAIMED) {
-        give(entry, Owner::current(), flags::FIRST_TOUCH);
     }
 }
 
@@ -159,40 +216,39 @@ fn listens(socket: Socket) {
         return;
     }
     let Some(_) = socket.tcp() else { return };
-    let tuple = socket.tuple(socket.bound_port());
-    let entry =
-        Entry { owner: Owner::current(), opened: 0, half_closed: 0, tuple, flags: 0, reserved: 0 };
-    let key = Listener { net_ns: tuple.net_ns, port: tuple.local_port.into() };
-    // Without it a connection that nobody is seen with has no owner.
-    let _ = LISTENERS.insert(key, entry.owner, BPF_ANY);
+    let entry = listening(socket, Owner::current());
     let _ = SOCKETS.insert(socket.key(), entry, BPF_ANY);
     report(Stream::Listen, Kind::Listen, &entry, Ending::default());
+}
+
+/// Remembers who listens: without it a connection that nobody is seen with has no owner.
+#[inline(always)]
+pub(super) fn listening(socket: Socket, owner: Owner) -> Entry {
+    let tuple = socket.tuple(socket.bound_port());
+    let _ = LISTENERS.insert(Listener::of(&tuple), owner, BPF_ANY);
+    Entry { owner, opened: 0, half_closed: 0, tuple, flags: flags::LISTENS, reserved: 0 }
 }
 
 #[inline(always)]
 fn listens_no_more(socket: Socket) {
     // SAFETY: a live map value, copied.
     let Some(entry) = (unsafe { SOCKETS.get(socket.key()) }) else { return };
-    let key = Listener { net_ns: entry.tuple.net_ns, port: entry.tuple.local_port.into() };
-    let _ = LISTENERS.remove(key);
+    let _ = LISTENERS.remove(Listener::of(&entry.tuple));
     let _ = SOCKETS.remove(socket.key());
 }
 
+/// Nothing more will be seen of it.
 #[inline(always)]
-fn closed(socket: Socket, old: u32) {
-    let Some(entry) = SOCKETS.get_ptr_mut(socket.key()) else { return };
-    // SAFETY: a live map value.
-    let entry = unsafe { &mut *entry };
-    let Some(tcp) = socket.tcp() else { return };
+fn over(socket: Socket, tcp: Tcp, entry: &mut Entry, old: u32) {
+    let error = socket.error();
     if entry.is(flags::ESTABLISHED) {
-        let error = socket.error();
         if entry.is(flags::UNCLAIMED) {
             // An abort from here is done by whoever has it; the rest comes from the network.
             let aborted = error == 0 && (old == ESTABLISHED || old == CLOSE_WAIT);
             if aborted {
                 give(entry, Owner::current(), flags::FIRST_TOUCH);
             } else {
-                give(entry, listener(&entry.tuple), flags::LISTENER);
+                give(entry, listener(&entry.tuple).unwrap_or(Owner::UNKNOWN), flags::LISTENER);
             }
         }
         let finished = socket.is_finished();
@@ -205,20 +261,37 @@ fn closed(socket: Socket, old: u32) {
             flags: if finished { flags::FIN_RECEIVED } else { 0 },
         };
         report(Stream::Disconnect, Kind::Disconnect, entry, ending);
-    } else {
-        attempted(socket, tcp, entry, CLOSE);
+    } else if entry.is(flags::EGRESS) {
+        // From SYN_SENT only failure leads here.
+        entry.tuple = socket.tuple(tcp.local_port());
+        let ending = Ending { error, old_state: old, ..Ending::default() };
+        report(Stream::Attempt, Kind::Attempt, entry, ending);
     }
     let _ = SOCKETS.remove(socket.key());
 }
 
+/// `tcp_destroy_sock(struct sock *sk)`, kernel 6.18: the last that is seen of a socket. Whatever is
+/// still known of it then has an end that was skipped.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn destroy(ctx: BtfTracePointContext) -> i32 {
+    let socket = Socket(ctx.arg(0));
+    if let Some(entry) = SOCKETS.get_ptr_mut(socket.key())
+        && let Some(tcp) = socket.tcp()
+    {
+        // SAFETY: a live map value.
+        over(socket, tcp, unsafe { &mut *entry }, CLOSE);
+    }
+    0
+}
+
 /// A connection of the host with itself, and those are not asked for.
 #[inline(always)]
-fn is_unwanted(socket: Socket) -> bool {
+pub(super) fn is_unwanted(socket: Socket) -> bool {
     SETTINGS.load().loopback == 0 && socket.is_loopback()
 }
 
 /// A socket that only the host itself can reach, and those are not asked for.
 #[inline(always)]
-fn is_unwanted_locally(socket: Socket) -> bool {
+pub(super) fn is_unwanted_locally(socket: Socket) -> bool {
     SETTINGS.load().loopback == 0 && socket.is_bound_to_loopback()
 }

@@ -169,3 +169,29 @@ fn a_build_looks_like_a_tree() {
         String::from_utf8_lossy(&out).lines().map(|l| l[39..].to_owned()).collect::<Vec<_>>();
     assert_eq!(processes, ["make", "  cc", "    as"]);
 }
+
+#[test]
+fn a_connection_shows_whom_it_leads_to_and_what_came_of_it() {
+    let connection = |action, direction, outcome, code| {
+        let process = Process { pid: Some(7), name: Some("curl"), ..Default::default() };
+        let plain = event(action, "0", process);
+        let duration = Some(1_234_567);
+        let bytes = (action == "disconnect_received").then_some(54_321);
+        Event {
+            event: Some(EventMeta { outcome, duration, ..plain.event.unwrap_or_default() }),
+            source: Some(Endpoint { ip: Some("::1"), port: Some(50_000), bytes }),
+            destination: Some(Endpoint { ip: Some("192.0.2.1"), port: Some(80), bytes }),
+            network: Some(Network { direction: Some(direction), ..Default::default() }),
+            error: Some(Error { code }),
+            ..plain
+        }
+    };
+    let failed =
+        connection("connection_attempted", "egress", Some("failure"), Some("ECONNREFUSED"));
+    assert!(shown(None, &failed).ends_with(" curl → 192.0.2.1:80 ECONNREFUSED  1.2 ms\n"));
+    let taken = connection("connection_accepted", "ingress", Some("success"), None);
+    assert!(shown(None, &taken).ends_with(" curl ← [::1]:50000 at 80  1.2 ms\n"));
+    let over = connection("disconnect_received", "egress", None, None);
+    let words = " curl → 192.0.2.1:80  54.3 kB → 54.3 kB ←  1.2 ms\n";
+    assert!(shown(None, &over).ends_with(words), "{}", shown(None, &over));
+}

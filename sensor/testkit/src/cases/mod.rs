@@ -8,6 +8,7 @@ mod birth;
 mod connection;
 mod exit;
 mod expect;
+mod flow;
 mod place;
 mod program;
 mod stage;
@@ -63,8 +64,15 @@ impl Case {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Case> {
-    let files =
-        [argv::CASES, program::CASES, birth::CASES, exit::CASES, place::CASES, connection::CASES];
+    let files = [
+        argv::CASES,
+        program::CASES,
+        birth::CASES,
+        exit::CASES,
+        place::CASES,
+        connection::CASES,
+        flow::CASES,
+    ];
     files.into_iter().flatten().copied()
 }
 
@@ -129,6 +137,7 @@ macro_rules! case_tests {
             tcp_plain tcp_v6 tcp_mapped tcp_nonblocking tcp_accept_null tcp_worker tcp_fork_server
             tcp_hand_over tcp_silent tcp_idle tcp_half_closed tcp_reset tcp_refused tcp_timed_out
             tcp_namespace
+            udp_connected udp_unconnected
         }
     };
     ($backend:literal: $($name:ident)*) => {

@@ -11,7 +11,7 @@ mod terminal;
 pub use bpf::{program_exists, programs_created_by};
 pub use clone::{clone_parent, fork, fork_as, vfork_exec};
 pub use exec::{Argv, exec, exec_fd, exec_without_args, posix_spawn};
-pub use place::{memfd, mount_bind, mount_private, mount_tmpfs, unshare};
+pub use place::{memfd, mount_bind, mount_private, mount_sysfs, mount_tmpfs, unshare};
 pub use process::{
     Waited, effective_uid, exit_group, exit_thread, getppid_raw, kill, lead_session_on_stdin,
     no_core_file, set_gid, set_uid, signal_default, subreaper, wait_any, wait_for,

@@ -30,6 +30,11 @@ pub fn mount_tmpfs(target: &Path) -> io::Result<()> {
     mount("tmpfs", target, Some("tmpfs"), 0)
 }
 
+/// Mounts what the kernel shows of its devices.
+pub fn mount_sysfs(target: &Path) -> io::Result<()> {
+    mount("sysfs", target, Some("sysfs"), 0)
+}
+
 /// Makes a folder show at a second place.
 pub fn mount_bind(source: &Path, target: &Path) -> io::Result<()> {
     mount(source, target, None, libc::MS_BIND)

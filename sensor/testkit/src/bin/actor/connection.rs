@@ -15,7 +15,7 @@ use wanglou_testkit::sys::{self, Connect};
 use crate::number;
 
 /// How long a connection stays open that nobody uses.
-const IDLE: Duration = Duration::from_millis(2500);
+const IDLE: Duration = Duration::from_millis(4000);
 /// How long one side says nothing after the other has said that it is done.
 const HALF_CLOSED: Duration = Duration::from_millis(300);
 

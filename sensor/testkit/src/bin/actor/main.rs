@@ -7,6 +7,7 @@
 mod birth;
 mod connection;
 mod exit;
+mod flow;
 mod keep;
 mod place;
 mod program;
@@ -62,6 +63,8 @@ fn main() -> Result<()> {
         "tcp-connect" => connection::connect(&args),
         "tcp-serve" => connection::serve(&args),
         "network-namespace" => connection::namespace(&args),
+        "udp-serve" => flow::serve(&args),
+        "udp-ask" => flow::ask(&args),
         other => bail!("no role {other:?}"),
     }
 }

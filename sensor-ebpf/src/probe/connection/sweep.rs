@@ -6,7 +6,8 @@ use wanglou_sensor_common::event::connection_flags as flags;
 use wanglou_sensor_common::{Header, Kind, LAYOUT_VERSION};
 
 use super::{Ending, Entry, LEN, Record, body, listener};
-use crate::emit;
+use crate::emit::{self, Event};
+use crate::kernel::{self, Owner};
 
 /// A connection that nobody is seen with for so long is told of without.
 const PATIENCE_NS: u64 = 1_000_000_000;
@@ -22,28 +23,39 @@ struct Meta {
 struct Context {
     meta: *const Meta,
     map: *const c_void,
-    key: *const c_void,
+    key: *const u64,
     value: *mut Entry,
 }
 
-/// Writes a record for every connection that was taken and that nobody has been seen with for a
-/// while: its process may wait in recv(2) for hours.
+/// Looks at every socket that is known: for ends that nobody saw, which are counted as lost, and for
+/// connections that were taken and that nobody has been seen with for a while, as their process may
+/// wait in recv(2) for hours. Of these it writes a record.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_map_elem")]
-extern "C" fn unclaimed(ctx: *const Context) -> i32 {
+extern "C" fn sweep(ctx: *const Context) -> i32 {
     // SAFETY: the kernel hands a context of this type.
-    let value = unsafe { (&raw const (*ctx).value).read_volatile() };
-    if value.is_null() {
+    let (key, value) = unsafe {
+        ((&raw const (*ctx).key).read_volatile(), (&raw const (*ctx).value).read_volatile())
+    };
+    if key.is_null() || value.is_null() {
         return 0;
     }
-    // SAFETY: not null: a live map value.
-    let entry = unsafe { &mut *value };
-    let waits = entry.is(flags::UNCLAIMED) && !entry.is(flags::TOLD);
+    // SAFETY: not null: a live key and a live map value.
+    let (socket, entry) = unsafe { (*key, &mut *value) };
+    if entry.is(flags::ESTABLISHED) && !kernel::is_connected_at(socket, entry.tuple.remote_port) {
+        // Its place stays taken until another socket has the same memory: told once.
+        entry.flags &= !(flags::ESTABLISHED | flags::UNCLAIMED);
+        if let Some(event) = Event::seen(Stream::Disconnect) {
+            event.nested();
+        }
+        return 0;
+    }
+    let waits = entry.is(flags::UNCLAIMED) && !entry.is(flags::TOLD | flags::EGRESS);
     let now = emit::now();
     if !waits || now.saturating_sub(entry.opened) < PATIENCE_NS {
         return 0;
     }
-    let owner = listener(&entry.tuple);
+    let owner = listener(&entry.tuple).unwrap_or(Owner::UNKNOWN);
     let header = Header {
         version: LAYOUT_VERSION,
         kind: Kind::Accept as u16,
