@@ -37,7 +37,7 @@ fn all_are_told_of(load: Load) -> Result<()> {
     }
     let _turn = lock::alone()?;
     let watch = Watch::builder().backend("ebpf").arg("--include-loopback").start()?;
-    let said = load.run()?;
+    let said = load.run()?.said;
     let capture = watch.stop()?;
     ensure!(capture.status.success(), "the sensor ended with {}", capture.status);
     let audit = capture.audit()?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, fuzz, kernels};
+use crate::{build, debian, fuzz, kernels};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 4] = ["actor", "connections", "storm", "syscall_loop"];
@@ -25,6 +25,7 @@ pub(crate) struct Args {
 
 /// Runs all tests even if some fail, and ends with a line that counts them.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    debian::ensure(&["curl", "nginx-light", "python3"], "watching programs of others")?;
     build_all(workspace)?;
     let mut total = cargo_test(workspace, args.nightly)?;
     if args.nightly {

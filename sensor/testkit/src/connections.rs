@@ -38,26 +38,36 @@ pub struct Said {
     pub received: u64,
 }
 
+/// What was done.
+#[derive(Debug)]
+pub struct Done {
+    /// What the processes said of their connections, clients and servers alike.
+    pub said: Counts,
+    /// From the first connection to the last.
+    pub wall_ns: u64,
+}
+
 /// How often each was said: ports come round again.
 pub type Counts = HashMap<Said, u32>;
 
 impl Load {
-    /// Makes them and waits for the end: what the processes said of their connections, clients and
-    /// servers alike.
-    pub fn run(self) -> Result<Counts> {
+    /// Makes them and waits for the end.
+    pub fn run(self) -> Result<Done> {
         let scratch = Scratch::new("connections")?;
         let path = bins::testkit("connections")?;
         let how = if self.null { "null" } else { "address" };
-        let status = Command::new(&path)
+        let output = Command::new(&path)
             .arg(scratch.path())
             .args([self.total, self.servers, self.clients].map(|number| number.to_string()))
             .arg(how)
             .args(self.spread.then_some("spread"))
             .stdin(Stdio::null())
-            .status()
+            .stderr(Stdio::inherit())
+            .output()
             .with_context(|| format!("cannot run {}", path.display()))?;
-        ensure!(status.success(), "the connections ended with {status}");
-        read(&scratch)
+        ensure!(output.status.success(), "the connections ended with {}", output.status);
+        let wall_ns = String::from_utf8(output.stdout)?.trim().parse()?;
+        Ok(Done { said: read(&scratch)?, wall_ns })
     }
 }
 

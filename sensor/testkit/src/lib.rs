@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod lock;
 pub mod memory;
 pub mod proc;
+pub mod programs;
 pub mod scratch;
 pub mod storm;
 pub mod sys;

@@ -5,6 +5,8 @@
 //! the medians over the rounds are shown.
 
 mod bpftrace;
+mod network;
+mod pairs;
 mod probes;
 mod process;
 mod syscall;
@@ -41,6 +43,8 @@ pub(crate) struct Args {
 enum What {
     /// Whether a system call costs more while the sensor watches
     Syscall(syscall::Args),
+    /// What connections, requests and bulk data cost while the sensor watches
+    Network(network::Args),
 }
 
 /// Builds, measures, prints a table.
@@ -49,8 +53,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         bail!("the bench attaches probes: run it as root");
     }
     test::build_all(workspace)?;
-    if let Some(What::Syscall(args)) = &args.what {
-        return syscall::run(args);
+    match &args.what {
+        Some(What::Syscall(args)) => return syscall::run(args),
+        Some(What::Network(args)) => return network::run(args),
+        None => {}
     }
     debian::ensure(&["bpftrace", "bpftool"], "comparing with bpftrace")?;
 

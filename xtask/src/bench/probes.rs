@@ -31,16 +31,23 @@ impl Sub for Runs {
 
 /// The sum over these programs; zeroes while nobody has switched the statistics on.
 pub(super) fn runs(programs: &[u32]) -> Result<Runs> {
-    let bpftool = shell::which("bpftool").context("bpftool is not installed")?;
-    let mut runs = Runs::default();
-    for id in programs {
-        let mut show = Command::new(&bpftool);
-        show.args(["--json", "prog", "show", "id", &id.to_string()]);
-        let program: Value = serde_json::from_str(&shell::read(&mut show)?)?;
-        runs.count += program["run_cnt"].as_u64().unwrap_or_default();
-        runs.ns += program["run_time_ns"].as_u64().unwrap_or_default();
+    let mut sum = Runs::default();
+    for &id in programs {
+        let (_, runs) = named(id)?;
+        sum = Runs { count: sum.count + runs.count, ns: sum.ns + runs.ns };
     }
-    Ok(runs)
+    Ok(sum)
+}
+
+/// A program's name and its runs.
+pub(super) fn named(id: u32) -> Result<(String, Runs)> {
+    let bpftool = shell::which("bpftool").context("bpftool is not installed")?;
+    let mut show = Command::new(&bpftool);
+    show.args(["--json", "prog", "show", "id", &id.to_string()]);
+    let program: Value = serde_json::from_str(&shell::read(&mut show)?)?;
+    let number = |key: &str| program[key].as_u64().unwrap_or_default();
+    let runs = Runs { count: number("run_cnt"), ns: number("run_time_ns") };
+    Ok((program["name"].as_str().unwrap_or_default().to_owned(), runs))
 }
 
 /// The kernel's statistics, switched on; as they were before once dropped.

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use wanglou_testkit::{Watch, bins};
+use wanglou_testkit::bins;
 
-use super::table::median;
+use super::pairs::{self, Better};
 use crate::shell;
 
 /// Arguments of `bench syscall`.
@@ -19,30 +19,8 @@ pub(super) struct Args {
     calls: u64,
 }
 
-/// Pairs, so that each ratio is between neighbours in time.
 pub(super) fn run(args: &Args) -> Result<()> {
-    println!("| pair | ns without | ns with | ratio |\n| --- | --- | --- | --- |");
-    let mut ratios = Vec::new();
-    for pair in 1..=args.pairs {
-        // Which comes first alternates: a machine that grows slower must not look like a cost.
-        let (without, with) = if pair % 2 == 0 {
-            let with = watched(args.calls)?;
-            (nanoseconds(args.calls)?, with)
-        } else {
-            (nanoseconds(args.calls)?, watched(args.calls)?)
-        };
-        println!("| {pair} | {without:.1} | {with:.1} | {:.3} |", with / without);
-        ratios.push(with / without);
-    }
-    println!("\nmedian ratio {:.3}", median(&ratios));
-    Ok(())
-}
-
-fn watched(calls: u64) -> Result<f64> {
-    let watch = Watch::builder().backend("ebpf").start()?;
-    let ns = nanoseconds(calls)?;
-    watch.stop()?;
-    Ok(ns)
+    pairs::compare(args.pairs, "ns", Better::Lower, || nanoseconds(args.calls)).map(drop)
 }
 
 fn nanoseconds(calls: u64) -> Result<f64> {

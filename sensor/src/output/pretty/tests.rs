@@ -179,8 +179,13 @@ fn a_connection_shows_whom_it_leads_to_and_what_came_of_it() {
         let bytes = (action == "disconnect_received").then_some(54_321);
         Event {
             event: Some(EventMeta { outcome, duration, ..plain.event.unwrap_or_default() }),
-            source: Some(Endpoint { ip: Some("::1"), port: Some(50_000), bytes }),
-            destination: Some(Endpoint { ip: Some("192.0.2.1"), port: Some(80), bytes }),
+            source: Some(Endpoint { ip: Some("::1"), port: Some(50_000), bytes, packets: None }),
+            destination: Some(Endpoint {
+                ip: Some("192.0.2.1"),
+                port: Some(80),
+                bytes,
+                packets: None,
+            }),
             network: Some(Network { direction: Some(direction), ..Default::default() }),
             error: Some(Error { code }),
             ..plain

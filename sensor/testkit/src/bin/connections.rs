@@ -2,7 +2,7 @@
 //! connections over the loopback device of a network namespace of its own, from clients to servers
 //! that share one listening socket. Client and server write what they did to `<folder>/<pid>`, a line
 //! a connection: the client's port, bytes sent, bytes received. With `spread` packets are received on
-//! the CPU that did not send them, as from a network card.
+//! the CPU that did not send them, as from a network card. Prints how long the clients took, in ns.
 
 use std::{
     env,
@@ -12,6 +12,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process,
+    time::Instant,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -33,6 +34,7 @@ fn main() -> Result<()> {
         in_child(|| serve(&listener, how == "null", &folder))?;
     }
     drop(listener);
+    let start = Instant::now();
     let mut children = Vec::new();
     for client in 0..clients {
         let share = total / clients + u64::from(client < total % clients);
@@ -41,6 +43,7 @@ fn main() -> Result<()> {
     for _ in children {
         reap()?;
     }
+    println!("{}", start.elapsed().as_nanos());
     for _ in 0..servers {
         TcpStream::connect(address)?.write_all(&0_u32.to_ne_bytes())?;
     }
