@@ -128,7 +128,7 @@ impl Worker {
             .context("cannot list the sockets of this host")?;
         self.outlet.flush();
         let (processes, _) = self.enricher.table_size();
-        eprintln!("wanglou-sensor: ready: {}, {processes} processes", self.source.describe());
+        eprintln!("wanglou-sensor: ready: {}; {processes} processes", self.source.describe());
         Ok(())
     }
 

@@ -4,8 +4,10 @@ use std::fmt;
 
 /// Terminals are this wide at least.
 const WIDTH: usize = 80;
-/// Where details begin.
-const MARGIN: usize = 25;
+/// The longest name: that of a probe.
+const NAME: usize = 24;
+/// Where details begin: behind the verdict and the name.
+const MARGIN: usize = 6 + NAME + 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -69,7 +71,7 @@ impl fmt::Display for Finding {
             Verdict::Less => "less",
             Verdict::Bad => "no",
         };
-        write!(f, "{verdict:<5} {:<18} ", self.name)?;
+        write!(f, "{verdict:<5} {:<NAME$} ", self.name)?;
         wrap(f, &self.detail)?;
         match &self.next {
             None => Ok(()),
@@ -115,9 +117,9 @@ mod tests {
         let finding = Finding::bad("btf", "cannot be read ".repeat(9), "boot a kernel that has it");
         let shown = finding.to_string();
         assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
-        assert!(shown.starts_with("no    btf                cannot be read"), "{shown}");
+        assert!(shown.starts_with("no    btf                      cannot be read"), "{shown}");
         assert!(
-            shown.ends_with("\n                         -> boot a kernel that has it"),
+            shown.ends_with("\n                               -> boot a kernel that has it"),
             "{shown}"
         );
     }

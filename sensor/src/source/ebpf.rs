@@ -157,18 +157,22 @@ impl Source for Ebpf {
     }
 
     fn describe(&self) -> String {
-        let mut text = String::from("ebpf (");
-        for (n, program) in self.probes.programs().iter().enumerate() {
-            if n > 0 {
-                text.push_str(", ");
-            }
+        let programs = self.probes.programs();
+        let missing: Vec<_> = programs.iter().filter(|one| one.missing.is_some()).collect();
+        let mut text =
+            format!("ebpf, {} of {} probes", programs.len() - missing.len(), programs.len());
+        for (n, program) in missing.iter().enumerate() {
+            // Those that are made up for in the same way are named together.
+            let instead = program.instead.unwrap_or_default();
+            let again = missing.get(n + 1).is_some_and(|next| next.instead == program.instead);
+            let first = n == 0 || missing[n - 1].instead != program.instead;
+            text.push_str(if first { "; without " } else { ", " });
             text.push_str(program.name);
-            if let Some(instead) = program.instead.filter(|_| program.missing.is_some()) {
-                text.push_str(": not here, ");
+            if !again {
+                text.push_str(": ");
                 text.push_str(instead);
             }
         }
-        text.push(')');
         text
     }
 }

@@ -90,7 +90,8 @@ fn bytes(count: u64) -> String {
 
 fn time(ns: u64) -> String {
     match ns {
-        0..10_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        0..1_000_000 => format!("{} µs", ns / 1_000),
+        1_000_000..10_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
         10_000_000..1_000_000_000 => format!("{:.0} ms", ns as f64 / 1e6),
         _ => format!("{:.1} s", ns as f64 / 1e9),
     }

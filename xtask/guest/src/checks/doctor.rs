@@ -26,7 +26,7 @@ pub(crate) fn run() -> String {
 }
 
 /// Where the doctor's details begin.
-const MARGIN: usize = 25;
+const MARGIN: usize = 31;
 
 /// Findings that are not good: a line `less  name    detail`, and indented ones that continue it.
 fn shortcomings(text: &str) -> Vec<(String, String)> {
