@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 /// Runs all tests even if some fail, and ends with a line that counts them.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
-    debian::ensure(&["curl", "nginx-light", "python3"], "watching programs of others")?;
+    debian::ensure(&["curl", "nginx-light", "python3", "wrk"], "watching programs of others")?;
     build_all(workspace)?;
     let mut total = cargo_test(workspace, args.nightly)?;
     if args.nightly {

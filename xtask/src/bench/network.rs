@@ -14,6 +14,7 @@ use wanglou_testkit::{Watch, proc};
 use super::pairs::{self, Better};
 use super::probes::{self, Statistics};
 use super::process;
+use super::sampled::Shares;
 use crate::{debian, shell};
 
 /// Arguments of `bench network`.
@@ -31,26 +32,33 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    debian::ensure(&["nginx-light", "wrk", "iperf3", "bpftool"], "measuring the network")?;
+    debian::ensure(
+        &["nginx-light", "wrk", "iperf3", "linux-perf", "bpftool"],
+        "measuring the network",
+    )?;
     let load = Load { total: args.connections, ..CONNECTIONS };
 
-    println!("## Connect, accept, exchange, close\n");
-    pairs::compare(args.pairs, "ns a connection", Better::Lower, || each(load))?;
-    println!("## Requests: wrk to nginx\n");
     let nginx = Nginx::serving()?;
+    let connections = || Ok(load.run()?.wall_ns as f64 / load.total as f64);
     let requests = || wrk(nginx.port(), args.seconds);
-    pairs::compare(args.pairs, "requests a second", Better::Higher, requests)?;
-    println!("## Bulk data: iperf3\n");
-    pairs::compare(args.pairs, "Mbit/s", Better::Higher, || iperf3(args.seconds))?;
+    let bulk = || iperf3(args.seconds);
+    let loads: [(&str, &str, Better, Measure<'_>); 3] = [
+        ("Connect, accept, exchange, close", "ns a connection", Better::Lower, &connections),
+        ("Requests: wrk to nginx", "requests a second", Better::Higher, &requests),
+        ("Bulk data: iperf3", "Mbit/s", Better::Higher, &bulk),
+    ];
+    for (name, unit, better, load) in loads {
+        println!("## {name}\n");
+        println!("{}\n", Shares::of(load)?.describe());
+        pairs::compare(args.pairs, unit, better, load)?;
+    }
     programs(load, &nginx, args.seconds)
 }
 
+type Measure<'a> = &'a dyn Fn() -> Result<f64>;
+
 const CONNECTIONS: Load =
     Load { total: 20_000, servers: 2, clients: 2, null: false, spread: false };
-
-fn each(load: Load) -> Result<f64> {
-    Ok(load.run()?.wall_ns as f64 / load.total as f64)
-}
 
 fn wrk(port: u16, seconds: u64) -> Result<f64> {
     let url = format!("http://127.0.0.1:{port}/");
