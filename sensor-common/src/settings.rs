@@ -34,4 +34,6 @@ pub struct Settings {
     pub loopback: u32,
     /// Number of arguments of `inet_csk_accept`: its result comes after them.
     pub accept_arguments: u32,
+    /// Number of arguments of `udp_recvmsg`.
+    pub receive_arguments: u32,
 }

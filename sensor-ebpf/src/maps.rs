@@ -83,4 +83,5 @@ pub static SETTINGS: Global<Settings> = Global::new(Settings {
     iterator_slot: 0,
     loopback: 0,
     accept_arguments: 0,
+    receive_arguments: 0,
 });

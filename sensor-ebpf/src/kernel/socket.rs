@@ -140,6 +140,12 @@ impl Socket {
         (!tcp.is_null()).then_some(Tcp(tcp.cast_const().cast()))
     }
 
+    /// A socket of IPv4.
+    #[inline(always)]
+    pub fn is_v4(self) -> bool {
+        self.family() == AF_INET
+    }
+
     #[inline(always)]
     fn family(self) -> u16 {
         load!(self.0, sock_family as u16).unwrap_or(0)

@@ -1,6 +1,6 @@
 //! What is said over UDP, summed for each socket and other end. `cgroup/sendmsg` and `recvmsg` know the
 //! other end of a datagram where the socket has none of its own, and the length tracepoints, which
-//! come after them in the same thread, know its size.
+//! come after them in the same thread, know its size; before 6.3 the functions of `udp.rs` do.
 
 use core::ffi::c_void;
 
@@ -21,6 +21,8 @@ use crate::maps::{FLOWS, LATEST_FLOWS, PEERS, SETTINGS};
 const ALLOW: i32 = 1;
 const IPPROTO_UDP: u32 = 17;
 const AF_INET6: u16 = 10;
+/// `MSG_PEEK`, include/linux/socket.h: it will be received again.
+pub const MSG_PEEK: u32 = 2;
 const BPF_ANY: u64 = 0;
 const BPF_NOEXIST: u64 = 1;
 

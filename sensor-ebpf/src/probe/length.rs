@@ -6,13 +6,11 @@ use aya_ebpf::programs::BtfTracePointContext;
 use wanglou_sensor_common::event::connection_flags as flags;
 
 use super::connection;
-use super::flow::{self, Way};
+use super::flow::{self, MSG_PEEK, Way};
 use crate::kernel::Socket;
 
 const IPPROTO_TCP: u16 = 6;
 const IPPROTO_UDP: u16 = 17;
-/// `MSG_PEEK`, include/linux/socket.h: it will be received again.
-const MSG_PEEK: u32 = 2;
 
 /// `sock_recv_length(struct sock *sk, int ret, int flags)`, kernel 6.18 (6.3 and later).
 #[btf_tracepoint(function = "sock_recv_length")]

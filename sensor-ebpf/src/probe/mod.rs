@@ -9,3 +9,4 @@ pub mod flow;
 mod fork;
 mod image;
 mod length;
+mod udp;

@@ -101,6 +101,11 @@ fn load(request: Request) -> Result<Handover, LoadError> {
     let mut fds = maps(&ebpf)?;
     let wanted = |spec: &&Spec| spec.group == Group::Process || request.network.is_some();
     for spec in PROGRAMS.iter().filter(wanted) {
+        // A rung below one that holds.
+        let runs = |name: &str| reports.iter().any(|it: &ProgramReport| it.runs(name));
+        if spec.unless.is_some_and(runs) {
+            continue;
+        }
         match attach(&mut ebpf, spec, &btf) {
             Ok((verified, program, link)) => {
                 reports.push(ProgramReport { name: spec.name.into(), missing: None, verified });
@@ -137,7 +142,8 @@ fn study(cpus: u32) -> Result<Knowledge, LoadError> {
             cgroup_subsys: offsets::cgroup_subsys(&btf),
             iterator_slot: cpus * SCRATCH_LEVELS,
             loopback: 0,
-            accept_arguments: offsets::accept_arguments(&btf),
+            accept_arguments: offsets::arguments(&btf, "inet_csk_accept"),
+            receive_arguments: offsets::arguments(&btf, "udp_recvmsg"),
         },
         reduced: reduce::reduce(&btf, &found.values().copied().collect::<Vec<_>>()),
     })

@@ -46,6 +46,13 @@ pub(super) struct ProgramReport {
     pub(super) verified: Option<u32>,
 }
 
+impl ProgramReport {
+    /// Whether this is the program of that name, and it runs.
+    pub(super) fn runs(&self, name: &str) -> bool {
+        self.name == name && self.missing.is_none()
+    }
+}
+
 /// Sends a report and descriptors.
 pub(super) fn send(socket: impl AsFd, loaded: &Loaded, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let bytes = loaded.encode_length_delimited_to_vec();

@@ -30,9 +30,9 @@ pub(super) fn exit_tells_group_dead(btf: &Btf<'_>) -> bool {
     btf.find(&[tracepoint]).get(&tracepoint).and_then(|&id| btf.arguments(id)) == Some(3)
 }
 
-/// Number of arguments of the function that hands out connections, 0 where it has another name.
-pub(super) fn accept_arguments(btf: &Btf<'_>) -> u32 {
-    let function = (Kind::Function, "inet_csk_accept");
+/// Number of arguments of a function, 0 where there is none of that name.
+pub(super) fn arguments(btf: &Btf<'_>, name: &str) -> u32 {
+    let function = (Kind::Function, name);
     let found = btf.find(&[function]).get(&function).and_then(|&id| btf.parameters(id));
     found.unwrap_or(0) as u32
 }

@@ -43,19 +43,26 @@ pub(super) struct Spec {
     pub(super) skipped: Option<Stream>,
     /// What serves instead; without it there is no sensor by BPF.
     pub(super) instead: Option<&'static str>,
+    /// The program that does the same better: where that runs, this one is not tried.
+    pub(super) unless: Option<&'static str>,
 }
 
 const fn process(name: &'static str, hook: Hook, stream: Stream) -> Spec {
-    Spec { name, hook, group: Group::Process, skipped: Some(stream), instead: None }
+    Spec { name, hook, group: Group::Process, skipped: Some(stream), instead: None, unless: None }
 }
 
 const fn network(name: &'static str, hook: Hook, instead: &'static str) -> Spec {
-    Spec { name, hook, group: Group::Network, skipped: None, instead: Some(instead) }
+    Spec { name, hook, group: Group::Network, skipped: None, instead: Some(instead), unless: None }
 }
 
 const FIRST_USE: &str = "who accepts is known at the first use of the connection";
+const fn below(better: &'static str, function: &'static str) -> Spec {
+    let hook = Hook::FunctionExit(function);
+    Spec { unless: Some(better), ..network(function, hook, "what is said over UDP is not seen") }
+}
+
 const EARLIER: &str = "sockets of before the start are told of when they end";
-const LAST_USE: &str = "UDP is not seen; who accepts is known when it closes the connection";
+const LAST_USE: &str = "lengths by the functions of UDP; who accepts is known at the latest when it closes the connection";
 const NO_PEER: &str = "UDP is seen without the other end, unless the socket is connected";
 
 /// In the order of attachment: who ends before its beginning was seen is better than the contrary.
@@ -73,12 +80,17 @@ pub(super) const PROGRAMS: &[Spec] = &[
         group: Group::Process,
         skipped: None,
         instead: Some("processes are listed from /proc"),
+        unless: None,
     },
     network("accept", Hook::FunctionExit("inet_csk_accept"), FIRST_USE),
     network("getpeername4", Hook::Cgroup("getpeername4", 29), FIRST_USE),
     network("getpeername6", Hook::Cgroup("getpeername6", 30), FIRST_USE),
     network("receive", Hook::Tracepoint("sock_recv_length"), LAST_USE),
     network("send", Hook::Tracepoint("sock_send_length"), LAST_USE),
+    below("receive", "udp_recvmsg"),
+    below("receive", "udpv6_recvmsg"),
+    below("send", "udp_sendmsg"),
+    below("send", "udpv6_sendmsg"),
     network("sendmsg4", Hook::Cgroup("sendmsg4", 14), NO_PEER),
     network("sendmsg6", Hook::Cgroup("sendmsg6", 15), NO_PEER),
     network("recvmsg4", Hook::Cgroup("recvmsg4", 19), NO_PEER),

@@ -111,13 +111,3 @@ fn ids(status: &str, key: &str) -> io::Result<[u32; 2]> {
 fn malformed() -> io::Error {
     io::Error::other("not the form of proc(5)")
 }
-
-/// The first two numbers of the running kernel's version.
-pub fn kernel_version() -> io::Result<(u32, u32)> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor)),
-        _ => Err(io::Error::other(format!("the kernel calls itself {release:?}"))),
-    }
-}

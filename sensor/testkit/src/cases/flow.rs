@@ -8,11 +8,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Case, Expect, Skip, Stage, expect::same};
-use crate::{
-    event::{action, time_ns},
-    proc,
-};
+use super::{Case, Expect, Stage, expect::same};
+use crate::event::{action, time_ns};
 
 const COUNT: u64 = 25;
 const BYTES: u64 = 100;
@@ -24,9 +21,6 @@ pub(super) const CASES: &[Case] = &[
 
 /// Both ends tell the same: who asked, how much was asked and answered.
 fn flow(stage: &Stage, how: &str) -> Result<Expect> {
-    if proc::kernel_version()? < (6, 3) {
-        return Err(Skip("the kernel tells no lengths before 6.3".into()).into());
-    }
     let mut server =
         stage.role("udp-serve").arg(COUNT.to_string()).stdout(Stdio::piped()).spawn()?;
     let mut named = String::new();
