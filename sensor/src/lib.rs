@@ -21,5 +21,6 @@ pub mod procfs;
 pub mod queue;
 pub mod reconcile;
 pub mod signal;
+pub mod sock_diag;
 pub mod source;
 pub mod watch;

@@ -18,6 +18,8 @@ pub enum Provider {
     CnProc,
     /// A read of /proc.
     Procfs,
+    /// The kernel's list of sockets.
+    SockDiag,
 }
 
 /// A process: its thread group id and when it started, which together survive PID reuse.
@@ -231,16 +233,16 @@ pub enum Turn {
 }
 
 /// The end of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Disconnect {
     /// Payload bytes sent, each counted once.
-    pub sent: u64,
+    pub sent: Option<u64>,
     /// Payload bytes received.
-    pub received: u64,
+    pub received: Option<u64>,
     /// Segments sent again.
-    pub retransmits: u32,
+    pub retransmits: Option<u32>,
     /// Neither side was rude, as far as it could be seen.
-    pub orderly: bool,
+    pub orderly: Option<bool>,
     /// Which side closed its half first, and when: boot-clock ns.
     pub half_closed: Option<(Side, u64)>,
 }

@@ -51,10 +51,10 @@ fn disconnect(record: &Record) -> Disconnect {
         () => None,
     };
     Disconnect {
-        sent: record.sent,
-        received: record.received,
-        retransmits: record.retransmits,
-        orderly: !rude && record.error == 0,
+        sent: Some(record.sent),
+        received: Some(record.received),
+        retransmits: Some(record.retransmits),
+        orderly: Some(!rude && record.error == 0),
         half_closed: first.zip(known(record.half_closed)),
     }
 }

@@ -55,7 +55,7 @@ impl Draft {
             Owner::Listener => Some("listener"),
         };
         if let Turn::Disconnect(over) = &connection.turn {
-            wanglou.tcp = Some(ending(over, connection, seen.time));
+            wanglou.tcp = ending(over, connection, seen.time);
         }
         event.wanglou = Some(wanglou);
         if let Some(meta) = &mut event.event {
@@ -78,8 +78,8 @@ impl Draft {
         let mut network = network(connection);
         match &connection.turn {
             Turn::Disconnect(over) => {
-                (here.bytes, there.bytes) = (Some(over.sent), Some(over.received));
-                network.retransmits = Some(over.retransmits.into());
+                (here.bytes, there.bytes) = (over.sent, over.received);
+                network.retransmits = over.retransmits.map(Into::into);
             }
             Turn::Flow(flow) => {
                 (here.bytes, here.packets) = (Some(flow.sent.0), Some(flow.sent.1));
@@ -143,9 +143,10 @@ fn duration(connection: &Connection, now: u64) -> Option<u64> {
     }
 }
 
-fn ending(over: &Disconnect, connection: &Connection, now: u64) -> Tcp<'static> {
+fn ending(over: &Disconnect, connection: &Connection, now: u64) -> Option<Tcp<'static>> {
+    let orderly = over.orderly?;
     let end = match connection.error.map(|error| error as i32) {
-        None if over.orderly => "closed",
+        None if orderly => "closed",
         None => "aborted",
         // A reset is a broken pipe to one that had been told of the end.
         Some(libc::ECONNRESET | libc::EPIPE) => "reset",
@@ -154,11 +155,11 @@ fn ending(over: &Disconnect, connection: &Connection, now: u64) -> Tcp<'static> 
     };
     let first = over.half_closed.filter(|_| end == "closed");
     let by_source = |side| (side == Side::Here) == connection.egress;
-    Tcp {
+    Some(Tcp {
         end: Some(end),
         closed_by: first.map(|(side, _)| if by_source(side) { "source" } else { "destination" }),
         half_closed: first.map(|(_, since)| now.saturating_sub(since)),
-    }
+    })
 }
 
 fn network(connection: &Connection) -> Network<'static> {

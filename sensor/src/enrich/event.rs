@@ -199,6 +199,7 @@ pub(super) fn stamp<'a>(
             Provider::Ebpf => "ebpf",
             Provider::CnProc => "cn_proc",
             Provider::Procfs => "procfs",
+            Provider::SockDiag => "sock_diag",
         }),
         original_bytes: escaped.list(),
         ..EventMeta::default()

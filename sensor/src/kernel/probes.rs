@@ -141,6 +141,11 @@ impl Probes {
         attached.and_then(|it| sys::recursion_misses(it.program.as_fd())).unwrap_or(0)
     }
 
+    /// Whether the kernel has an iterator.
+    pub fn has_iterator(&self, name: &str) -> bool {
+        self.iterators.iter().any(|(known, _)| *known == name)
+    }
+
     /// Begins a run of an iterator; `None` where the kernel has no such one.
     pub fn iterate(&self, name: &str) -> Option<io::Result<OwnedFd>> {
         let (_, link) = self.iterators.iter().find(|(known, _)| *known == name)?;

@@ -61,7 +61,7 @@ const fn below(better: &'static str, function: &'static str) -> Spec {
     Spec { unless: Some(better), ..network(function, hook, "what is said over UDP is not seen") }
 }
 
-const EARLIER: &str = "sockets of before the start are told of when they end";
+const EARLIER: &str = "sockets of before the start are listed by sock_diag";
 const LAST_USE: &str = "lengths by the functions of UDP; who accepts is known at the latest when it closes the connection";
 const NO_PEER: &str = "UDP is seen without the other end, unless the socket is connected";
 

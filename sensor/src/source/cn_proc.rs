@@ -1,22 +1,43 @@
-//! Observations of the netlink process connector.
+//! Observations of the netlink process connector, and of sockets as the kernel lists them.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use super::Source;
 use crate::action::Action;
+use crate::clock;
 use crate::cn_proc::CnProc;
+use crate::kernel::Request;
 use crate::ledger::Cause;
 use crate::observation::Observation;
+use crate::sock_diag::SockDiag;
 
-pub(super) fn open() -> Result<CnProc, String> {
-    CnProc::start().map_err(|error| error.to_string())
+/// How often sockets are looked at.
+const LOOK_NS: u64 = 5_000_000_000;
+
+/// The connector, and the list of sockets if that is wanted.
+pub(super) struct Baseline {
+    processes: CnProc,
+    sockets: Option<SockDiag>,
+    next_look: u64,
 }
 
-impl Source for CnProc {
+impl Baseline {
+    pub(super) fn open(request: Request) -> Result<Self, String> {
+        let sockets = request
+            .network
+            .map(|network| SockDiag::open(network.loopback))
+            .transpose()
+            .map_err(|error| format!("cannot list sockets: {error}"))?;
+        let processes = CnProc::start().map_err(|error| error.to_string())?;
+        Ok(Self { processes, sockets, next_look: 0 })
+    }
+}
+
+impl Source for Baseline {
     fn drain(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> bool {
         let mut any = false;
-        Self::drain(self, &mut |seen| {
+        self.processes.drain(&mut |seen| {
             any = true;
             on(seen);
         });
@@ -24,7 +45,7 @@ impl Source for CnProc {
     }
 
     fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) {
-        let lost = self.lost();
+        let lost = self.processes.lost();
         lose(Cause::NetlinkOverrun, Action::Unknown, lost.overrun);
         lose(Cause::DecodeRefused, Action::Unknown, lost.refused);
         let queue = lost.queue_full;
@@ -37,21 +58,34 @@ impl Source for CnProc {
         ] {
             lose(Cause::QueueFull, action, events);
         }
+        if let Some(sockets) = &mut self.sockets {
+            lose(Cause::Shed, Action::ExistingConnection, sockets.take_beyond());
+        }
     }
 
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
-        Self::snapshot(self, on)
+        self.processes.snapshot(on)
+    }
+
+    fn sockets(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        self.next_look = clock::boot_ns() + LOOK_NS;
+        self.sockets.as_mut().map_or(Ok(()), |sockets| sockets.look(on))
+    }
+
+    fn overdue(&mut self, last: bool, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        if last || clock::boot_ns() >= self.next_look { self.sockets(on) } else { Ok(()) }
     }
 
     fn detach(&mut self) {
-        self.stop();
+        self.processes.stop();
     }
 
     fn wake(&self) -> BorrowedFd<'_> {
-        self.as_fd()
+        self.processes.as_fd()
     }
 
     fn describe(&self) -> String {
-        "cn_proc (fork, exec, exit, ids; the rest from /proc)".to_owned()
+        let sockets = if self.sockets.is_some() { "; sockets as they are every 5 s" } else { "" };
+        format!("cn_proc (fork, exec, exit, ids; the rest from /proc{sockets})")
     }
 }

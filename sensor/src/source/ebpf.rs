@@ -15,6 +15,7 @@ use crate::kernel::{ProbeLog, Probes, Request, Totals};
 use crate::ledger::Cause;
 use crate::observation::{Action as Seen, Observation};
 use crate::procfs;
+use crate::sock_diag::SockDiag;
 
 /// Records handed over in one batch, by their bytes.
 const BATCH_BYTES: usize = 64 << 10;
@@ -30,6 +31,7 @@ pub(super) struct Ebpf {
     told: Totals,
     refused: u64,
     sweep: Sweep,
+    listed: Option<SockDiag>,
 }
 
 impl Ebpf {
@@ -39,8 +41,13 @@ impl Ebpf {
         let probes = Probes::load(request).map_err(|error| error.to_string())?;
         let log = probes.log();
         let (decoder, told) = (Decoder::default(), Totals::default());
+        let unlisted = request.network.filter(|_| !probes.has_iterator("open_connections"));
+        let listed = unlisted
+            .map(|network| SockDiag::open(network.loopback))
+            .transpose()
+            .map_err(|error| format!("cannot list sockets: {error}"))?;
         let sweep = Sweep::default();
-        Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep })
+        Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep, listed })
     }
 
     /// Reads what an iterator writes, record by record; `false` where the kernel has none.
@@ -123,7 +130,9 @@ impl Source for Ebpf {
 
     fn sockets(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
         self.run("listening_sockets", on)?;
-        self.run("open_connections", on).map(drop)
+        self.run("open_connections", on)?;
+        // Where no iterator tells.
+        self.listed.take().map_or(Ok(()), |mut listed| listed.look(on))
     }
 
     fn overdue(&mut self, last: bool, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {

@@ -84,7 +84,8 @@ pub enum SourceError {
 /// Begins to observe; says in a line why the second choice was taken.
 pub fn open(backend: Backend, request: Request) -> Result<Box<dyn Source>, SourceError> {
     let by_ebpf = || ebpf::Ebpf::open(request).map(|source| Box::new(source) as Box<dyn Source>);
-    let by_cn_proc = || cn_proc::open().map(|source| Box::new(source) as Box<dyn Source>);
+    let by_cn_proc =
+        || cn_proc::Baseline::open(request).map(|source| Box::new(source) as Box<dyn Source>);
     match backend {
         Backend::Ebpf => by_ebpf().map_err(SourceError::Ebpf),
         Backend::CnProc => by_cn_proc().map_err(SourceError::CnProc),

@@ -1,0 +1,165 @@
+//! Sockets as the kernel lists them over netlink: what is open at start where no iterator tells, and,
+//! looked at now and then, the baseline where there is no BPF.
+//!
+//! ```text
+//! message   the bytes, no I/O          socket   one namespace, asked
+//! owners    whose a socket is, by /proc
+//! ```
+//!
+//! What comes and goes between two looks is not seen, bytes are not known, and who opened a connection
+//! is concluded: to a port that somebody listens on, it came in.
+
+pub mod message;
+mod owners;
+mod socket;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use self::message::Socket;
+use self::socket::Namespace;
+use crate::clock::boot_ns;
+use crate::observation::{
+    Action, Connection, Disconnect, Observation, Owner, Provider, State, Turn,
+};
+
+/// Sockets known at most, at some 120 bytes each; those beyond are counted, not told of.
+pub const CAPACITY: usize = 32_768;
+
+/// The sockets of every network namespace that had a process when this was opened.
+pub struct SockDiag {
+    namespaces: Vec<Namespace>,
+    loopback: bool,
+    known: HashMap<u64, Known>,
+    look: u32,
+    beyond: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    connection: Connection,
+    owner: (u32, Option<u64>),
+    look: u32,
+}
+
+impl SockDiag {
+    /// Opens a netlink socket in each namespace, which takes `CAP_SYS_ADMIN` for those of others.
+    pub fn open(loopback: bool) -> io::Result<Self> {
+        let namespaces = socket::every_namespace()?;
+        Ok(Self { namespaces, loopback, known: HashMap::new(), look: 0, beyond: 0 })
+    }
+
+    /// Looks at all sockets: tells of those that were not there the last time, and of those that are
+    /// there no more.
+    pub fn look(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
+        let first = self.look == 0;
+        self.look += 1;
+        let fresh = self.fresh()?;
+        let owners = owners::of(fresh.iter().map(|(_, socket)| socket.inode).collect())?;
+        let ports: HashSet<_> = self.listening().chain(listening(&fresh)).collect();
+        for (net_ns, socket) in fresh {
+            if self.known.len() >= CAPACITY {
+                self.beyond += 1;
+                continue;
+            }
+            let owner = owners.get(&socket.inode).map_or((0, None), |&(pid, start)| (pid, start));
+            let came_in = ports.contains(&(net_ns, socket.local.port()));
+            let connection = connection(&socket, net_ns, came_in, first);
+            self.known.insert(socket.cookie, Known { connection, owner, look: self.look });
+            on(&observation(connection, owner));
+        }
+        self.known.retain(|_, known| {
+            let stays = known.look == self.look;
+            // A socket that listens no more has nobody to miss it.
+            if !stays && !matches!(known.connection.turn, Turn::Listen) {
+                let turn = Turn::Disconnect(Disconnect::default());
+                on(&observation(
+                    Connection { turn, opened: None, ..known.connection },
+                    known.owner,
+                ));
+            }
+            stays
+        });
+        Ok(())
+    }
+
+    /// Sockets that there was no room for since this was last asked.
+    pub fn take_beyond(&mut self) -> u64 {
+        std::mem::take(&mut self.beyond)
+    }
+
+    /// The sockets that are wanted and not known, with their namespaces.
+    fn fresh(&mut self) -> io::Result<Vec<(u32, Socket)>> {
+        let mut fresh = Vec::new();
+        for namespace in &mut self.namespaces {
+            let (inode, known, look) = (namespace.inode, &mut self.known, self.look);
+            let loopback = self.loopback;
+            namespace.list(&mut |socket| {
+                let far = if socket.listens { socket.local } else { socket.remote };
+                if !loopback && far.ip().is_loopback() {
+                    return;
+                }
+                match known.get_mut(&socket.cookie) {
+                    Some(known) => known.look = look,
+                    None => fresh.push((inode, socket)),
+                }
+            })?;
+        }
+        Ok(fresh)
+    }
+
+    fn listening(&self) -> impl Iterator<Item = (u32, u16)> {
+        let listens = |known: &&Known| matches!(known.connection.turn, Turn::Listen);
+        self.known
+            .values()
+            .filter(listens)
+            .map(|known| (known.connection.net_ns.unwrap_or(0), known.connection.local.port()))
+    }
+}
+
+fn listening(sockets: &[(u32, Socket)]) -> impl Iterator<Item = (u32, u16)> {
+    let listens = sockets.iter().filter(|(_, socket)| socket.listens);
+    listens.map(|(net_ns, socket)| (*net_ns, socket.local.port()))
+}
+
+fn connection(socket: &Socket, net_ns: u32, came_in: bool, first: bool) -> Connection {
+    let turn = match () {
+        () if socket.listens => Turn::Listen,
+        () if first => Turn::Existing,
+        () if came_in => Turn::Accept,
+        () => Turn::Attempt { established: true },
+    };
+    Connection {
+        turn,
+        egress: !came_in,
+        local: socket.local,
+        remote: if socket.listens { unspecified(socket.local) } else { socket.remote },
+        net_ns: Some(net_ns),
+        opened: None,
+        owner: Owner::Seen,
+        error: None,
+        recovered: false,
+    }
+}
+
+fn unspecified(like: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = if like.is_ipv4() {
+        std::net::Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        std::net::Ipv6Addr::UNSPECIFIED.into()
+    };
+    SocketAddr::new(ip, 0)
+}
+
+fn observation(connection: Connection, owner: (u32, Option<u64>)) -> Observation<'static> {
+    Observation {
+        time: boot_ns(),
+        provider: Provider::SockDiag,
+        pid: owner.0,
+        start: owner.1,
+        state: State::default(),
+        action: Action::Connection(connection),
+        incomplete: false,
+    }
+}
