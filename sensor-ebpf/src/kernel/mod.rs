@@ -5,6 +5,7 @@
 //! costs a nanosecond. Where only an address is known (`container_of`, a walk whose state was
 //! stored), `bpf_probe_read_kernel` does it for 24 ns.
 
+use core::arch::asm;
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
@@ -52,6 +53,16 @@ mod task;
 pub use path::{Location, entry, is_unhashed, mount_root, mounted_on};
 pub use socket::{Mapped, Socket, Tcp, is_connected_at, is_loopback, mapped};
 pub use task::{Binprm, Mm, Owner, Task, ids_at};
+
+/// The same value, of which the compiler knows no more. Between two branches that load from the context
+/// it keeps the loads apart: merged, they would be one at an address that is computed, which kernels
+/// before 5.13 refuse.
+#[inline(always)]
+pub fn opaque(mut value: u64) -> u64 {
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {0} */", inout(reg) value) }
+    value
+}
 
 #[inline(always)]
 fn probe_member<T: Copy + Default>(base: u64, offset: u32) -> T {

@@ -5,7 +5,7 @@ use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 
 use super::flow::{self, MSG_PEEK, Way};
-use crate::kernel::Socket;
+use crate::kernel::{self, Socket};
 use crate::maps::SETTINGS;
 
 /// `int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, kernel 6.1. For a socket of IPv6
@@ -43,13 +43,13 @@ fn udpv6_recvmsg(ctx: FExitContext) -> i32 {
 
 #[inline(always)]
 fn received(ctx: &FExitContext) {
-    let (flags, result): (u32, i32) = match SETTINGS.load().receive_arguments {
-        5 => (ctx.arg(3), ctx.arg(5)),
+    let (flags, result): (u64, u64) = match SETTINGS.load().receive_arguments {
+        5 => (kernel::opaque(ctx.arg(3)), kernel::opaque(ctx.arg(5))),
         6 => (ctx.arg(4), ctx.arg(6)),
         _ => return,
     };
-    if flags & MSG_PEEK == 0 {
-        count(Socket(ctx.arg(0)), Way::In, result);
+    if flags as u32 & MSG_PEEK == 0 {
+        count(Socket(ctx.arg(0)), Way::In, result as i32);
     }
 }
 

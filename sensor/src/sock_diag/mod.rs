@@ -118,6 +118,15 @@ impl SockDiag {
     }
 }
 
+/// Looks, and gives up for good where the kernel does not answer: it may lack the modules `inet_diag` and
+/// `tcp_diag`.
+pub fn look_or_give_up(sockets: &mut Option<SockDiag>, on: &mut dyn FnMut(&Observation<'_>)) {
+    if let Some(Err(error)) = sockets.as_mut().map(|sockets| sockets.look(on)) {
+        tracing::warn!(%error, "sockets are not listed: modprobe tcp_diag may help");
+        *sockets = None;
+    }
+}
+
 fn listening(sockets: &[(u32, Socket)]) -> impl Iterator<Item = (u32, u16)> {
     let listens = sockets.iter().filter(|(_, socket)| socket.listens);
     listens.map(|(net_ns, socket)| (*net_ns, socket.local.port()))

@@ -10,7 +10,7 @@ use crate::cn_proc::CnProc;
 use crate::kernel::Request;
 use crate::ledger::Cause;
 use crate::observation::Observation;
-use crate::sock_diag::SockDiag;
+use crate::sock_diag::{self, SockDiag};
 
 /// How often sockets are looked at.
 const LOOK_NS: u64 = 5_000_000_000;
@@ -69,7 +69,8 @@ impl Source for Baseline {
 
     fn sockets(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
         self.next_look = clock::boot_ns() + LOOK_NS;
-        self.sockets.as_mut().map_or(Ok(()), |sockets| sockets.look(on))
+        sock_diag::look_or_give_up(&mut self.sockets, on);
+        Ok(())
     }
 
     fn overdue(&mut self, last: bool, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {

@@ -15,7 +15,7 @@ use crate::kernel::{ProbeLog, Probes, Request, Totals};
 use crate::ledger::Cause;
 use crate::observation::{Action as Seen, Observation};
 use crate::procfs;
-use crate::sock_diag::SockDiag;
+use crate::sock_diag::{self, SockDiag};
 
 /// Records handed over in one batch, by their bytes.
 const BATCH_BYTES: usize = 64 << 10;
@@ -132,7 +132,9 @@ impl Source for Ebpf {
         self.run("listening_sockets", on)?;
         self.run("open_connections", on)?;
         // Where no iterator tells.
-        self.listed.take().map_or(Ok(()), |mut listed| listed.look(on))
+        sock_diag::look_or_give_up(&mut self.listed, on);
+        self.listed = None;
+        Ok(())
     }
 
     fn overdue(&mut self, last: bool, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {

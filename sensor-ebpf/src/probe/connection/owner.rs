@@ -6,6 +6,7 @@ use aya_ebpf::macros::{cgroup_sock_addr, fexit};
 use aya_ebpf::programs::{FExitContext, SockAddrContext};
 
 use super::claim;
+use crate::kernel;
 use crate::maps::SETTINGS;
 
 /// What a program of a cgroup answers to have the kernel go on.
@@ -18,7 +19,7 @@ const EXACT: u32 = 0;
 #[fexit(function = "inet_csk_accept")]
 fn accept(ctx: FExitContext) -> i32 {
     let taken: u64 = match SETTINGS.load().accept_arguments {
-        2 => ctx.arg(2),
+        2 => kernel::opaque(ctx.arg(2)),
         4 => ctx.arg(4),
         _ => 0,
     };
