@@ -49,17 +49,7 @@ impl Event {
     /// The header of a record about something that a process owns.
     #[inline(always)]
     pub fn header_of(&self, kind: Kind, len: u32, owner: Owner) -> Header {
-        Header {
-            version: LAYOUT_VERSION,
-            kind: kind as u16,
-            len,
-            cpu: self.cpu,
-            pid: owner.pid,
-            seq: self.seq,
-            time: now(),
-            start: owner.start,
-            cgroup: 0,
-        }
+        Header { cpu: self.cpu, seq: self.seq, ..header_of(kind, len, owner) }
     }
 
     /// The CPU that saw it.
@@ -168,6 +158,22 @@ unsafe fn increment(counter: *mut u64) {
 pub unsafe fn add(counter: *mut u64, more: u64) {
     // SAFETY: the caller's promise.
     unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) more) }
+}
+
+/// The same of one that an iterator writes, which nothing numbers.
+#[inline(always)]
+pub fn header_of(kind: Kind, len: u32, owner: Owner) -> Header {
+    Header {
+        version: LAYOUT_VERSION,
+        kind: kind as u16,
+        len,
+        cpu: 0,
+        pid: owner.pid,
+        seq: 0,
+        time: now(),
+        start: owner.start,
+        cgroup: 0,
+    }
 }
 
 /// A header at the present time.

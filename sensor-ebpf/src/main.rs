@@ -6,6 +6,7 @@
 #![feature(asm_experimental_arch)]
 
 mod emit;
+mod iterator;
 mod kernel;
 mod maps;
 mod path;

@@ -59,8 +59,8 @@ pub use task::{Binprm, Mm, Owner, Task, ids_at};
 /// before 5.13 refuse.
 #[inline(always)]
 pub fn opaque(mut value: u64) -> u64 {
-    // SAFETY: no instruction at all.
-    unsafe { asm!("/* {0} */", inout(reg) value) }
+    // SAFETY: a register is moved to itself.
+    unsafe { asm!("{0} = {0}", inout(reg) value) }
     value
 }
 

@@ -1,20 +1,14 @@
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_seq_write;
 use wanglou_sensor_common::Kind;
 
 use super::image;
 use crate::emit;
+use crate::iterator::{self, Meta};
 use crate::kernel::Task;
 use crate::maps::{SCRATCH, SETTINGS};
 use crate::path;
 use crate::scratch::{FIXED, PATHS, Slot};
-
-/// `struct bpf_iter_meta`, include/linux/bpf.h.
-#[repr(C)]
-struct Meta {
-    seq: *mut c_void,
-}
 
 /// `struct bpf_iter__task`, kernel/bpf/task_iter.c.
 #[repr(C)]
@@ -43,10 +37,7 @@ extern "C" fn existing(ctx: *const Context) -> i32 {
     let len = (FIXED + path::filled(slot, PATHS)) as u32;
     // SAFETY: a live slot.
     unsafe { (*slot).header = emit::header(Kind::Existing, len, 0, 0, task) };
-    // SAFETY: the context is live, and so is what it points to.
-    let seq = unsafe { (*(*ctx).meta).seq };
-    // SAFETY: `len` bytes from the header on are inside the slot. A full buffer makes the kernel
-    // run us again for the same task.
-    unsafe { bpf_seq_write(seq.cast(), (&raw const (*slot).header).cast(), len) };
+    // SAFETY: the context is live. A full buffer makes the kernel run us again for the same task.
+    iterator::write(unsafe { (*ctx).meta }, unsafe { &raw const (*slot).header }, len);
     0
 }

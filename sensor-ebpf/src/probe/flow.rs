@@ -2,18 +2,17 @@
 //! other end of a datagram where the socket has none of its own, and the length tracepoints, which
 //! come after them in the same thread, know its size; before 6.3 the functions of `udp.rs` do.
 
-use core::ffi::c_void;
-
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{bpf_sock, bpf_sock_addr};
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_map_delete_elem, bpf_seq_write};
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_map_delete_elem};
 use aya_ebpf::macros::{cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SockAddrContext, SockContext};
 use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::event::{Flow as Body, Tuple};
-use wanglou_sensor_common::{Header, Kind, LAYOUT_VERSION};
+use wanglou_sensor_common::{Header, Kind};
 
 use crate::emit::{self, Event};
+use crate::iterator::{self, Element};
 use crate::kernel::{Mapped as _, Owner, Socket, mapped};
 use crate::maps::{FLOWS, LATEST_FLOWS, PEERS, SETTINGS};
 
@@ -231,59 +230,22 @@ impl Flow {
     }
 }
 
-/// `struct bpf_iter_meta`, include/linux/bpf.h.
-#[repr(C)]
-struct Meta {
-    seq: *mut c_void,
-}
-
-/// `struct bpf_iter__bpf_map_elem`, kernel/bpf/map_iter.c.
-#[repr(C)]
-struct Context {
-    meta: *const Meta,
-    map: *mut c_void,
-    key: *const Key,
-    value: *mut Flow,
-}
-
 /// Writes a record for every flow in which something was said since the last time, and forgets those
 /// in which nothing was.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/bpf_map_elem")]
-extern "C" fn flows(ctx: *const Context) -> i32 {
-    // SAFETY: the kernel hands a context of this type.
-    let (key, value) = unsafe {
-        ((&raw const (*ctx).key).read_volatile(), (&raw const (*ctx).value).read_volatile())
-    };
-    if key.is_null() || value.is_null() {
-        return 0;
-    }
-    // SAFETY: not null: a live map value.
-    let flow = unsafe { &mut *value };
+extern "C" fn flows(ctx: *const Element<Key, Flow>) -> i32 {
+    let Some((key, flow)) = Element::parts(ctx) else { return 0 };
     if !flow.is_new() {
-        // SAFETY: a copy of a live key.
-        let key = unsafe { *key };
         let flows = (&raw const FLOWS).cast_mut().cast();
         // SAFETY: a hash map and one of its keys.
         unsafe { bpf_map_delete_elem(flows, (&raw const key).cast_mut().cast()) };
         return 0;
     }
-    let header = Header {
-        version: LAYOUT_VERSION,
-        kind: Kind::Flow as u16,
-        len: LEN,
-        cpu: 0,
-        pid: flow.owner.pid,
-        seq: 0,
-        time: emit::now(),
-        start: flow.owner.start,
-        cgroup: 0,
-    };
+    let header = emit::header_of(Kind::Flow, LEN, flow.owner);
     let record = Record { header, body: flow.body };
-    // SAFETY: the context is live, and so is what it points to.
-    let seq = unsafe { (*(*ctx).meta).seq };
-    // SAFETY: a record of `LEN` bytes on the stack.
-    if unsafe { bpf_seq_write(seq.cast(), (&raw const record).cast_mut().cast(), LEN) } == 0 {
+    // SAFETY: the context is live.
+    if iterator::write(unsafe { (*ctx).meta }, &raw const record, LEN) {
         let told = &record.body;
         // What was said meanwhile stays.
         for (counter, told) in [

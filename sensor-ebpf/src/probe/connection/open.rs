@@ -3,23 +3,18 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::{bpf_seq_write, bpf_sock_from_file};
+use aya_ebpf::helpers::generated::bpf_sock_from_file;
+use wanglou_sensor_common::Kind;
 use wanglou_sensor_common::event::connection_flags as flags;
-use wanglou_sensor_common::{Header, Kind, LAYOUT_VERSION};
 
 use super::state::{is_unwanted, is_unwanted_locally, listening};
 use super::{Ending, Entry, LEN, Record, body, listener};
 use crate::emit;
+use crate::iterator::{self, Meta};
 use crate::kernel::{Owner, Socket, Task};
 use crate::maps::SOCKETS;
 
 const BPF_NOEXIST: u64 = 1;
-
-/// `struct bpf_iter_meta`, include/linux/bpf.h.
-#[repr(C)]
-struct Meta {
-    seq: *mut c_void,
-}
 
 /// `struct bpf_iter__task_file`, kernel/bpf/task_iter.c.
 #[repr(C)]
@@ -86,23 +81,11 @@ fn tell_once(ctx: *const Context, socket: Socket, entry: &Entry) {
     if SOCKETS.insert(socket.key(), entry, BPF_NOEXIST).is_err() {
         return;
     }
-    let header = Header {
-        version: LAYOUT_VERSION,
-        kind: Kind::Open as u16,
-        len: LEN,
-        cpu: 0,
-        pid: entry.owner.pid,
-        seq: 0,
-        time: emit::now(),
-        start: entry.owner.start,
-        cgroup: 0,
-    };
+    let header = emit::header_of(Kind::Open, LEN, entry.owner);
     let record = Record { header, body: body(entry, Ending::default()) };
-    // SAFETY: the context is live, and so is what it points to.
-    let seq = unsafe { (*(*ctx).meta).seq };
-    // SAFETY: a record of `LEN` bytes on the stack. A full buffer makes the kernel run us again for
-    // the same file: as if for the first time.
-    if unsafe { bpf_seq_write(seq.cast(), (&raw const record).cast_mut().cast(), LEN) } != 0 {
+    // SAFETY: the context is live. A full buffer makes the kernel run us again for the same file: as if
+    // for the first time.
+    if !iterator::write(unsafe { (*ctx).meta }, &raw const record, LEN) {
         let _ = SOCKETS.remove(socket.key());
     }
 }
