@@ -12,12 +12,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{
-    Case, Expect, Stage,
+    Case, Expect, Skip, Stage,
     expect::{absent, same},
 };
 use crate::{
     event::{Stream, number, text},
-    sys::Connect,
+    sys::{Connect, Ring},
 };
 
 const SENT: u32 = 1234;
@@ -32,6 +32,7 @@ pub(super) const CASES: &[Case] = &[
     Case::probes("tcp_worker", |stage| exchange(stage, V4, "plain", "worker", Some("worker"))),
     Case::probes("tcp_fork_server", |stage| exchange(stage, V4, "plain", "fork", None)),
     Case::probes("tcp_hand_over", |stage| exchange(stage, V4, "plain", "hand-over", None)),
+    Case::probes("tcp_io_uring", io_uring),
     Case::probes("tcp_silent", silent),
     Case::probes("tcp_idle", idle),
     Case::probes("tcp_half_closed", half_closed),
@@ -185,13 +186,21 @@ fn exchange(
         same(both.attempted, "destination.ip", ends.1.to_string())?;
         same(both.attempted, "network.type", if ends.1.is_ipv4() { "ipv4" } else { "ipv6" })?;
         // Without an address only some kernels tell at once who takes a connection.
-        if server != "null" {
+        if !matches!(server, "null" | "io-uring") {
             absent(both.accepted, "wanglou.owner")?;
         }
         let listen = stream.life(talk.server)?.one("listen")?;
         same(listen, "source.ip", ends.0.to_string())?;
         same(listen, "source.port", talk.port)
     }))
+}
+
+/// A server that takes, reads and answers through `io_uring(7)` only.
+fn io_uring(stage: &Stage) -> Result<Expect> {
+    if let Err(error) = Ring::new() {
+        return Err(Skip(format!("this host has no io_uring: {error}")).into());
+    }
+    exchange(stage, V4, "plain", "io-uring", None)
 }
 
 /// Taken and closed, without a look at who calls and without a byte.

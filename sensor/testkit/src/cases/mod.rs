@@ -135,7 +135,7 @@ macro_rules! case_tests {
             threads_exit
             held credentials mounts chroot pid_namespace terminal
             tcp_plain tcp_v6 tcp_mapped tcp_nonblocking tcp_accept_null tcp_worker tcp_fork_server
-            tcp_hand_over tcp_silent tcp_idle tcp_half_closed tcp_reset tcp_refused tcp_timed_out
+            tcp_hand_over tcp_io_uring tcp_silent tcp_idle tcp_half_closed tcp_reset tcp_refused tcp_timed_out
             tcp_namespace
             udp_connected udp_unconnected
         }

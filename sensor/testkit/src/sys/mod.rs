@@ -5,6 +5,7 @@ mod clone;
 mod exec;
 mod place;
 mod process;
+mod ring;
 mod socket;
 mod terminal;
 
@@ -16,6 +17,7 @@ pub use process::{
     Waited, effective_uid, exit_group, exit_thread, getppid_raw, kill, lead_session_on_stdin,
     no_core_file, set_gid, set_uid, signal_default, subreaper, wait_any, wait_for,
 };
+pub use ring::Ring;
 pub use socket::{Connect, accept_null, listen, loopback_up, receive_fd, reset_on_close, send_fd};
 pub use terminal::open_pty;
 

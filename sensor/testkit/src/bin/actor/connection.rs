@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use wanglou_testkit::sys::{self, Connect};
+use wanglou_testkit::sys::{self, Connect, Ring};
 
 use crate::number;
 
@@ -77,6 +77,7 @@ pub(crate) fn serve(args: &[OsString]) -> Result<()> {
             let stream = listener.accept()?.0;
             in_child("server", || talk(stream, take, give))
         }
+        "io-uring" => through_a_ring(&listener, take, give),
         "hand-over" => hand_over(&listener, take, give),
         other => bail!("no way {other:?} to serve"),
     }
@@ -99,6 +100,22 @@ pub(crate) fn namespace(args: &[OsString]) -> Result<()> {
 fn talk(mut stream: TcpStream, take: u32, give: u32) -> Result<()> {
     stream.read_exact(&mut vec![0; take as usize])?;
     stream.write_all(&vec![b'y'; give as usize])?;
+    Ok(())
+}
+
+/// No system call of the network at all.
+fn through_a_ring(listener: &TcpListener, take: u32, give: u32) -> Result<()> {
+    let mut ring = Ring::new()?;
+    let stream = ring.accept(listener)?;
+    let mut buffer = vec![b'y'; take.max(give) as usize];
+    let mut taken = 0;
+    while taken < take as usize {
+        taken += ring.receive(&stream, &mut buffer[..take as usize - taken])?;
+    }
+    let mut given = 0;
+    while given < give as usize {
+        given += ring.send(&stream, &buffer[given..give as usize])?;
+    }
     Ok(())
 }
 
