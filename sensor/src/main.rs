@@ -26,6 +26,11 @@ fn main() -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
+        // A reader that goes away has seen enough.
+        let cause = error.root_cause().downcast_ref::<std::io::Error>();
+        if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
         eprintln!("wanglou-sensor: {error:#}");
         ExitCode::FAILURE
     })

@@ -138,6 +138,23 @@ fn listener(tuple: &Tuple) -> Option<Owner> {
     unsafe { LISTENERS.get(Listener::of(tuple)) }.copied()
 }
 
+/// Counts what will never be told of a connection whose end nobody saw.
+#[inline(always)]
+fn give_up(entry: &Entry) {
+    if entry.is(flags::UNCLAIMED) && !entry.is(flags::TOLD | flags::EGRESS) {
+        emit::settled(Stream::Accept);
+        lose(Stream::Accept);
+    }
+    lose(Stream::Disconnect);
+}
+
+#[inline(always)]
+fn lose(stream: Stream) {
+    if let Some(event) = Event::seen(stream) {
+        event.nested();
+    }
+}
+
 /// Remembers a socket; one that cannot be is lost with what it would have been told of.
 #[inline(always)]
 fn remember(socket: Socket, entry: &Entry, first: Stream) -> bool {
@@ -150,10 +167,8 @@ fn remember(socket: Socket, entry: &Entry, first: Stream) -> bool {
             // SAFETY: only what the flags were.
             let earlier = unsafe { SOCKETS.get(socket.key()) };
             // Its memory has been another connection, whose end nobody saw.
-            if earlier.is_some_and(|entry| entry.is(flags::ESTABLISHED))
-                && let Some(event) = Event::seen(Stream::Disconnect)
-            {
-                event.nested();
+            if let Some(earlier) = earlier.filter(|entry| entry.is(flags::ESTABLISHED)) {
+                give_up(earlier);
             }
             if SOCKETS.insert(socket.key(), entry, BPF_ANY).is_ok() {
                 return true;

@@ -2,8 +2,8 @@ use wanglou_sensor_common::Kind;
 use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::event::connection_flags as flags;
 
-use super::{Ending, Entry, LEN, Record, body, listener};
-use crate::emit::{self, Event};
+use super::{Ending, Entry, LEN, Record, body, give_up, listener};
+use crate::emit;
 use crate::iterator::{self, Element};
 use crate::kernel::{self, Owner};
 
@@ -19,10 +19,8 @@ extern "C" fn sweep(ctx: *const Element<u64, Entry>) -> i32 {
     let Some((socket, entry)) = Element::parts(ctx) else { return 0 };
     if entry.is(flags::ESTABLISHED) && !kernel::is_connected_at(socket, entry.tuple.remote_port) {
         // Its place stays taken until another socket has the same memory: told once.
+        give_up(entry);
         entry.flags &= !(flags::ESTABLISHED | flags::UNCLAIMED);
-        if let Some(event) = Event::seen(Stream::Disconnect) {
-            event.nested();
-        }
         return 0;
     }
     let waits = entry.is(flags::UNCLAIMED) && !entry.is(flags::TOLD | flags::EGRESS);
