@@ -1,7 +1,6 @@
 //! Wrong usage and missing rights: one clear line, the right exit code, nothing left behind.
 
 use std::{
-    fs,
     os::unix::process::CommandExt,
     process::{Command, Output, Stdio},
     thread,
@@ -124,7 +123,10 @@ fn as_nobody(backend: &str) -> Result<(Scratch, Command)> {
     // Where the binary was built, nobody may be allowed to look.
     let scratch = Scratch::new("usage")?;
     let sensor = scratch.join("wanglou-sensor");
-    fs::copy(bins::sensor()?, &sensor)?;
+    // By another process: what is open for writing here is so in every child that another test forks
+    // meanwhile, until that executes something, and such a file cannot be run (ETXTBSY).
+    let copied = Command::new("cp").arg(bins::sensor()?).arg(&sensor).status()?;
+    ensure!(copied.success(), "cp ended with {copied}");
     let mut command = Command::new(&sensor);
     command.args(["watch", "--backend", backend]).uid(NOBODY).gid(NOBODY).stderr(Stdio::piped());
     Ok((scratch, command))
