@@ -11,7 +11,7 @@ use wanglou_testkit::{
     Stream, Watch,
     event::{action, pid, text},
     lock, number,
-    programs::{Nginx, Python},
+    programs::{Nginx, Python, installed},
     root_or_skip,
     scratch::Scratch,
 };
@@ -40,7 +40,7 @@ fn curl(port: u16, path: &str) -> Result<u32> {
 
 #[test]
 fn curl_from_python() -> Result<()> {
-    if !root_or_skip() {
+    if !root_or_skip() || !installed(&["curl", "python3"]) {
         return Ok(());
     }
     let _turn = lock::alone()?;
@@ -66,7 +66,7 @@ fn curl_from_python() -> Result<()> {
 #[test]
 fn nginx_as_a_proxy() -> Result<()> {
     const REQUESTS: usize = 20;
-    if !root_or_skip() {
+    if !root_or_skip() || !installed(&["curl", "python3", "nginx"]) {
         return Ok(());
     }
     let _turn = lock::alone()?;
@@ -123,7 +123,7 @@ async def main():
     server.close()
 asyncio.run(main())
 ";
-    if !root_or_skip() {
+    if !root_or_skip() || !installed(&["python3"]) {
         return Ok(());
     }
     let _turn = lock::alone()?;

@@ -111,3 +111,11 @@ fn ids(status: &str, key: &str) -> io::Result<[u32; 2]> {
 fn malformed() -> io::Error {
     io::Error::other("not the form of proc(5)")
 }
+
+/// Descriptors that this process, and those that it starts, may have open.
+pub fn open_files_limit() -> io::Result<u64> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    soft.ok_or_else(|| io::Error::other("/proc/self/limits names no open files"))
+}

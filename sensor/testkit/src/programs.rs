@@ -1,7 +1,7 @@
 //! Programs of others, as they are: their processes end with the value.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -14,6 +14,22 @@ use anyhow::{Context, Result, bail};
 use crate::{proc, scratch::Scratch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether all of these can be run; says which cannot, for a test that is skipped then.
+pub fn installed(names: &[&str]) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = |name: &str| {
+        let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
+        folders.into_iter().any(|folder| folder.join(name).is_file())
+    };
+    match names.iter().find(|name| !found(name)) {
+        Some(missing) => {
+            eprintln!("skipped: {missing} is not installed");
+            false
+        }
+        None => true,
+    }
+}
 
 /// nginx, on a port of the loopback address.
 #[derive(Debug)]
