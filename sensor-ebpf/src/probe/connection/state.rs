@@ -27,9 +27,7 @@ const BPF_ANY: u64 = 0;
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn state(ctx: BtfTracePointContext) -> i32 {
     let (socket, turn) = arguments(&ctx);
-    if concerns_us(turn) {
-        handle(socket, turn);
-    }
+    handle(socket, turn);
     if let Some(last) = LAST_TURN.get_ptr_mut(0) {
         // SAFETY: this CPU's own value.
         unsafe { last.write_volatile(turn) };
@@ -45,7 +43,7 @@ fn state_twin(ctx: BtfTracePointContext) -> i32 {
     let (socket, turn) = arguments(&ctx);
     let Some(last) = LAST_TURN.get_ptr(0) else { return 0 };
     // SAFETY: this CPU's own value.
-    if unsafe { last.read_volatile() } != turn && concerns_us(turn) {
+    if unsafe { last.read_volatile() } != turn {
         handle(socket, turn);
     }
     0
@@ -59,15 +57,6 @@ fn arguments(ctx: &BtfTracePointContext) -> (Socket, Turn) {
 }
 
 /// Half of a connection's turns tell nothing: they end here.
-#[inline(always)]
-fn concerns_us(turn: Turn) -> bool {
-    match turn.new {
-        CLOSE | ESTABLISHED | SYN_SENT | CLOSE_WAIT | LAST_ACK => true,
-        LISTEN | FIN_WAIT1 => true,
-        _ => false,
-    }
-}
-
 #[inline(always)]
 fn handle(socket: Socket, turn: Turn) {
     match (turn.old, turn.new) {
