@@ -13,13 +13,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::action::Category;
+use crate::action::{Action, Category};
 use crate::clock;
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
 use crate::kernel::Request;
-use crate::ledger::Balance;
+use crate::ledger::{Balance, Cause};
+use crate::observation::{Action as Seen, Observation};
 use crate::outlet::Outlet;
 use crate::output::Format;
 use crate::privileges;
@@ -122,9 +123,9 @@ impl Worker {
         self.whole_until = attached;
         reconcile::begin(&mut *self.source, &mut self.enricher, &mut self.outlet, attached)
             .context("cannot list the processes of this host")?;
-        let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
+        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlet);
         self.source
-            .sockets(&mut |seen| enricher.observe(seen, outlet))
+            .sockets(&mut |seen| listed.observe(seen))
             .context("cannot list the sockets of this host")?;
         self.outlet.flush();
         let (processes, _) = self.enricher.table_size();
@@ -164,9 +165,13 @@ impl Worker {
     }
 
     fn take_overdue(&mut self, last: bool) -> Result<()> {
-        let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
+        // What a stuck output does not take can wait where it is.
+        if !last && !self.outlet.wait_for_room(Duration::ZERO) {
+            return Ok(());
+        }
+        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlet);
         self.source
-            .overdue(last, &mut |seen| enricher.observe(seen, outlet))
+            .overdue(last, &mut |seen| listed.observe(seen))
             .context("cannot list the connections of this host")
     }
 
@@ -197,8 +202,11 @@ impl Worker {
 
     fn mend(&mut self) -> Result<()> {
         let Some(mut gap) = self.gap.take() else { return Ok(()) };
-        gap.recovered = reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlet)
-            .context("cannot list the processes of this host again")?;
+        if gap.lost.concern_processes() {
+            gap.recovered =
+                reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlet)
+                    .context("cannot list the processes of this host again")?;
+        }
         self.whole_until = gap.end;
         self.outlet.report_gap(self.enricher.clock(), &gap);
         Ok(())
@@ -235,6 +243,33 @@ impl Worker {
         self.source.detach();
         let balance = self.outlet.report_ledger(self.enricher.clock(), clock::boot_ns());
         conclude(self.outlet.take_failure(), &balance)
+    }
+}
+
+/// What comes from a list, which may be long and cannot be put off once it has begun: it goes no faster
+/// than the output takes it, and what a stuck one does not take is lost.
+struct Listed<'a> {
+    enricher: &'a mut Enricher,
+    outlet: &'a mut Outlet,
+    patience: Duration,
+}
+
+impl<'a> Listed<'a> {
+    fn for_output(enricher: &'a mut Enricher, outlet: &'a mut Outlet) -> Self {
+        Self { enricher, outlet, patience: PATIENCE }
+    }
+
+    fn observe(&mut self, seen: &Observation<'_>) {
+        if self.outlet.wait_for_room(self.patience) {
+            return self.enricher.observe(seen, self.outlet);
+        }
+        // It is waited for once, not for each.
+        self.patience = Duration::ZERO;
+        let action = match &seen.action {
+            Seen::Connection(connection) => connection.turn.action(),
+            _ => Action::Unknown,
+        };
+        self.outlet.lose(Cause::QueueFull, action, 1);
     }
 }
 

@@ -43,7 +43,7 @@ impl Draft {
             entry.and_then(|entry| entry.group),
         );
 
-        let action = action(connection.turn);
+        let action = connection.turn.action();
         let mut event =
             Event { process: whose, user, group, ..stamp(action, seen, clock, &escaped) };
         let mut wanglou = marks(seen, connection.recovered);
@@ -66,8 +66,7 @@ impl Draft {
                 meta.end = Some(clock.utc(flow.last));
             }
         }
-        // A handshake that somebody gave up may leave an error of its own behind.
-        let error = connection.error.map(errno::name);
+        let error = connection.error.and_then(errno::name);
         event.error = error.map(|code| Error { code: Some(code) });
 
         let (local, remote) = (text(connection.local), text(connection.remote));
@@ -114,14 +113,17 @@ impl Connection {
     }
 }
 
-fn action(turn: Turn) -> Name {
-    match turn {
-        Turn::Existing => Name::ExistingConnection,
-        Turn::Listen => Name::Listen,
-        Turn::Attempt { .. } => Name::ConnectionAttempted,
-        Turn::Accept => Name::ConnectionAccepted,
-        Turn::Disconnect(_) => Name::DisconnectReceived,
-        Turn::Flow(_) => Name::Flow,
+impl Turn {
+    /// What the event of this turn is called.
+    pub fn action(self) -> Name {
+        match self {
+            Self::Existing => Name::ExistingConnection,
+            Self::Listen => Name::Listen,
+            Self::Attempt { .. } => Name::ConnectionAttempted,
+            Self::Accept => Name::ConnectionAccepted,
+            Self::Disconnect(_) => Name::DisconnectReceived,
+            Self::Flow(_) => Name::Flow,
+        }
     }
 }
 

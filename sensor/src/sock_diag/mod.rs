@@ -20,11 +20,12 @@ use std::net::{IpAddr, SocketAddr};
 use self::message::Socket;
 use self::socket::Namespace;
 use crate::clock::boot_ns;
+use crate::kernel::Network;
 use crate::observation::{
     Action, Connection, Disconnect, Observation, Owner, Provider, State, Turn,
 };
 
-/// Sockets known at most, at some 120 bytes each; those beyond are counted, not told of.
+/// Sockets known at most; those beyond are counted, not told of.
 pub const CAPACITY: usize = 32_768;
 
 /// The sockets of every network namespace that had a process when this was opened.
@@ -33,7 +34,9 @@ pub struct SockDiag {
     loopback: bool,
     known: HashMap<u64, Known>,
     look: u32,
+    /// Sockets that there was no room for at the last look, and those of them not asked for yet.
     beyond: u64,
+    untold: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -47,7 +50,7 @@ impl SockDiag {
     /// Opens a netlink socket in each namespace, which takes `CAP_SYS_ADMIN` for those of others.
     pub fn open(loopback: bool) -> io::Result<Self> {
         let namespaces = socket::every_namespace()?;
-        Ok(Self { namespaces, loopback, known: HashMap::new(), look: 0, beyond: 0 })
+        Ok(Self { namespaces, loopback, known: HashMap::new(), look: 0, beyond: 0, untold: 0 })
     }
 
     /// Looks at all sockets: tells of those that were not there the last time, and of those that are
@@ -58,9 +61,10 @@ impl SockDiag {
         let fresh = self.fresh()?;
         let owners = owners::of(fresh.iter().map(|(_, socket)| socket.inode).collect())?;
         let ports: HashSet<_> = self.listening().chain(listening(&fresh)).collect();
+        let mut beyond = 0_u64;
         for (net_ns, socket) in fresh {
             if self.known.len() >= CAPACITY {
-                self.beyond += 1;
+                beyond += 1;
                 continue;
             }
             let owner = owners.get(&socket.inode).map_or((0, None), |&(pid, start)| (pid, start));
@@ -69,6 +73,9 @@ impl SockDiag {
             self.known.insert(socket.cookie, Known { connection, owner, look: self.look });
             on(&observation(connection, owner));
         }
+        // Those of the last look are seen again at each: only more of them are news.
+        self.untold += beyond.saturating_sub(self.beyond);
+        self.beyond = beyond;
         self.known.retain(|_, known| {
             let stays = known.look == self.look;
             // A socket that listens no more has nobody to miss it.
@@ -86,7 +93,7 @@ impl SockDiag {
 
     /// Sockets that there was no room for since this was last asked.
     pub fn take_beyond(&mut self) -> u64 {
-        std::mem::take(&mut self.beyond)
+        std::mem::take(&mut self.untold)
     }
 
     /// The sockets that are wanted and not known, with their namespaces.
@@ -115,6 +122,18 @@ impl SockDiag {
             .values()
             .filter(listens)
             .map(|known| (known.connection.net_ns.unwrap_or(0), known.connection.local.port()))
+    }
+}
+
+/// Opens the lists that are wanted, and goes without where the kernel has none: processes are seen all the
+/// same.
+pub fn open_or_go_without(network: Option<Network>) -> Option<SockDiag> {
+    match SockDiag::open(network?.loopback) {
+        Ok(sockets) => Some(sockets),
+        Err(error) => {
+            tracing::warn!(%error, "sockets are not listed: the kernel has no sock_diag");
+            None
+        }
     }
 }
 

@@ -24,11 +24,7 @@ pub(super) struct Baseline {
 
 impl Baseline {
     pub(super) fn open(request: Request) -> Result<Self, String> {
-        let sockets = request
-            .network
-            .map(|network| SockDiag::open(network.loopback))
-            .transpose()
-            .map_err(|error| format!("cannot list sockets: {error}"))?;
+        let sockets = sock_diag::open_or_go_without(request.network);
         let processes = CnProc::start().map_err(|error| error.to_string())?;
         Ok(Self { processes, sockets, next_look: 0 })
     }

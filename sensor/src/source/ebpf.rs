@@ -42,10 +42,7 @@ impl Ebpf {
         let log = probes.log();
         let (decoder, told) = (Decoder::default(), Totals::default());
         let unlisted = request.network.filter(|_| !probes.has_iterator("open_connections"));
-        let listed = unlisted
-            .map(|network| SockDiag::open(network.loopback))
-            .transpose()
-            .map_err(|error| format!("cannot list sockets: {error}"))?;
+        let listed = sock_diag::open_or_go_without(unlisted);
         let sweep = Sweep::default();
         Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep, listed })
     }
