@@ -63,7 +63,7 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Passes the output on as it comes, counting results; tells whether the command succeeded.
+/// Passes on what is worth reading as it comes, counting results; tells whether the command succeeded.
 fn watched(cargo: &mut Command) -> Result<(Tally, bool)> {
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
     let mut output = HarnessOutput::default();
@@ -73,8 +73,9 @@ fn watched(cargo: &mut Command) -> Result<(Tally, bool)> {
     // A test may print anything: bytes, not strings.
     while lines.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
-        print!("{text}");
-        output.line(text.trim_end());
+        for line in output.line(text.trim_end()) {
+            println!("{line}");
+        }
         line.clear();
     }
     Ok((output.tally(), child.wait()?.success()))

@@ -42,6 +42,7 @@ pub(super) fn run(kernel: &str, mut command: Command) -> Result<Report> {
     let mut guest = Guest(child);
 
     let mut report = Report::new(kernel);
+    let mut group = String::new();
     let mut tail = VecDeque::new();
     let started = Instant::now();
     let ending = loop {
@@ -49,7 +50,13 @@ pub(super) fn run(kernel: &str, mut command: Command) -> Result<Report> {
         match lines.recv_timeout(left) {
             Ok(line) => {
                 if let Some(check) = report.line(&line) {
-                    eprintln!("xtask: {kernel}: {check}");
+                    // The table at the end has the rest.
+                    if check.failed() {
+                        eprintln!("xtask: {kernel}: {check}");
+                    } else if check.group != group {
+                        group.clone_from(&check.group);
+                        eprintln!("xtask: {kernel}: {group} ...");
+                    }
                 } else {
                     tail.push_back(line);
                     if tail.len() > TAIL {

@@ -22,7 +22,7 @@ pub(super) struct Report {
 /// One check and how it went.
 pub(super) struct Check {
     /// The line of the table that it belongs to.
-    group: String,
+    pub(super) group: String,
     /// Empty if it is alone in its group.
     name: String,
     outcome: Outcome,
@@ -35,6 +35,12 @@ enum Outcome {
     Failed,
     /// This kernel, or this machine, has not got what the check is about.
     Absent,
+}
+
+impl Check {
+    pub(super) fn failed(&self) -> bool {
+        self.outcome == Outcome::Failed
+    }
 }
 
 impl Report {
