@@ -59,6 +59,8 @@ pub struct Counters {
     pub nested: u64,
     /// Lost: the table of sockets was full.
     pub table_full: u64,
+    /// Lost: the process, or its cgroup, begins more than its share.
+    pub throttled: u64,
     /// Events that began to wait for something to be known of them.
     pub waiting: u64,
     /// Those of them that wait no more.

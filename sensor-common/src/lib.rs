@@ -10,8 +10,12 @@ pub mod counters;
 pub mod event;
 mod header;
 mod offsets;
+mod rules;
 mod settings;
 
 pub use header::{Header, Kind, LAYOUT_VERSION};
 pub use offsets::{ABSENT, MEMBERS, Member, Offsets};
-pub use settings::{ARGS_LARGE, ARGS_MAX, ARGS_TAIL, PATH_DEPTH, PATH_MAX, Settings};
+pub use rules::{EXECUTABLE_MAX, RULES_MAX, Rules};
+pub use settings::{
+    ARGS_LARGE, ARGS_MAX, ARGS_TAIL, LIMIT_WINDOW_NS, PATH_DEPTH, PATH_MAX, Settings,
+};

@@ -95,6 +95,8 @@ offsets! {
     css_cgroup: "cgroup_subsys_state" "cgroup",
     cgroup_kn: "cgroup" "kn",
     kernfs_node_id: "kernfs_node" "id",
+    kernfs_node_parent: "kernfs_node" "parent",
+    kernfs_node_rcu_parent: "kernfs_node" "__parent",
     tty_driver: "tty_struct" "driver",
     tty_index: "tty_struct" "index",
     tty_driver_major: "tty_driver" "major",

@@ -16,6 +16,9 @@ pub const PATH_MAX: usize = 4096;
 /// Names and mount points that the walk up a path takes at most.
 pub const PATH_DEPTH: usize = 32;
 
+/// Connections are counted against a limit in windows of so long, ns.
+pub const LIMIT_WINDOW_NS: u64 = 10_000_000_000;
+
 /// What the loader sets in the probes before the kernel verifies them.
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
@@ -36,4 +39,12 @@ pub struct Settings {
     pub accept_arguments: u32,
     /// Number of arguments of `udp_recvmsg`.
     pub receive_arguments: u32,
+    /// The sensor's own process, of whose connections nothing is told.
+    pub sensor_pid: u32,
+    /// Connections and flows of one process in [`LIMIT_WINDOW_NS`] at most, 0 for any number.
+    pub process_limit: u32,
+    /// Those of one cgroup.
+    pub cgroup_limit: u32,
+    /// While one CPU sees no more than these, nobody's are counted.
+    pub quiet_limit: u32,
 }

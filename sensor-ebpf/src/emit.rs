@@ -8,7 +8,7 @@ use wanglou_sensor_common::counters::{Counters, Stream};
 use wanglou_sensor_common::{Header, Kind, LAYOUT_VERSION};
 
 use crate::kernel::{Owner, Task};
-use crate::maps::{COUNTERS, EVENTS, SETTINGS};
+use crate::maps::{COUNTERS, EVENTS, setting};
 
 const BPF_RB_AVAIL_DATA: u64 = 0;
 const BPF_RB_NO_WAKEUP: u64 = 1;
@@ -72,6 +72,13 @@ impl Event {
         unsafe { increment(&raw mut (*self.counters).table_full) }
     }
 
+    /// Counts the event as one too many of its process or cgroup.
+    #[inline(always)]
+    pub fn throttled(self) {
+        // SAFETY: as in `seen`.
+        unsafe { increment(&raw mut (*self.counters).throttled) }
+    }
+
     /// Sends a record of `len` bytes.
     #[inline(always)]
     pub fn send(self, record: *const u8, len: u32) {
@@ -79,7 +86,7 @@ impl Event {
         let flags = if self.seq % WAKE_EVERY == 0 || len > WAKE_LARGE {
             // SAFETY: `ring` is a ring buffer map.
             let waiting = unsafe { bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) };
-            if waiting >= u64::from(SETTINGS.load().wake_bytes) {
+            if waiting >= u64::from(setting!(wake_bytes)) {
                 BPF_RB_FORCE_WAKEUP
             } else {
                 BPF_RB_NO_WAKEUP
@@ -172,7 +179,7 @@ pub fn header_of(kind: Kind, len: u32, owner: Owner) -> Header {
         seq: 0,
         time: now(),
         start: owner.start,
-        cgroup: 0,
+        cgroup: owner.cgroup,
     }
 }
 

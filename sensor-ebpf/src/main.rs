@@ -6,8 +6,10 @@
 #![feature(asm_experimental_arch)]
 
 mod emit;
+mod filter;
 mod iterator;
 mod kernel;
+mod limit;
 mod maps;
 mod path;
 mod probe;

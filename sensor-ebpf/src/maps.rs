@@ -2,11 +2,13 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::LpmTrie;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use wanglou_sensor_common::counters::Counters;
-use wanglou_sensor_common::{Offsets, Settings};
+use wanglou_sensor_common::{EXECUTABLE_MAX, Offsets, Rules, Settings};
 
 use crate::kernel::Owner;
+use crate::limit::Window;
 use crate::probe::connection::{Entry, Listener, Turn};
 use crate::probe::flow::{Flow, Key};
 use crate::scratch::{SMALL_WORDS, Slot};
@@ -84,4 +86,78 @@ pub static SETTINGS: Global<Settings> = Global::new(Settings {
     loopback: 0,
     accept_arguments: 0,
     receive_arguments: 0,
+    sensor_pid: 0,
+    process_limit: 0,
+    cgroup_limit: 0,
+    quiet_limit: 0,
 });
+
+/// Which connections are told of; the loader fills the tables below with it.
+#[unsafe(no_mangle)]
+pub static RULES: Global<Rules> = Global::new(Rules::NONE);
+
+/// Rules for each other end's address, IPv4 mapped into IPv6: the longest prefix has those of the
+/// shorter ones that it lies in.
+#[map]
+pub static ADDRESS_RULES: LpmTrie<[u32; 4], u64> =
+    LpmTrie::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// Rules for each port. The loader makes room where rules name any.
+#[map]
+pub static PORT_RULES: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Rules for each real user id that one names.
+#[map]
+pub static USER_RULES: HashMap<u32, u64> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// Rules that name a cgroup, by its id.
+#[map]
+pub static CGROUP_RULES: HashMap<u64, u64> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// Rules for the executables that one names, by [`ExecutableKey`].
+#[map]
+pub static EXECUTABLE_RULES: LpmTrie<[u8; EXECUTABLE_MAX], u64> =
+    LpmTrie::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Of the processes that run one of these, by thread group id. One that finds no room counts as
+/// running none.
+#[map]
+pub static PROCESS_RULES: HashMap<u32, u64> =
+    HashMap::with_max_entries(32 << 10, BPF_F_NO_PREALLOC);
+
+/// What begins on each CPU.
+#[map]
+pub static BEGUN_HERE: PerCpuArray<Window> = PerCpuArray::with_max_entries(1, 0);
+
+/// What the busy processes begin.
+#[map]
+pub static BEGUN_BY_PROCESS: LruHashMap<u32, Window> = LruHashMap::with_max_entries(4096, 0);
+
+/// What the busy cgroups begin.
+#[map]
+pub static BEGUN_BY_CGROUP: LruHashMap<u64, Window> = LruHashMap::with_max_entries(1024, 0);
+
+/// A field of [`SETTINGS`]: a constant to the verifier, as the map behind it is read-only and frozen.
+macro_rules! setting {
+    ($field:ident) => {
+        // SAFETY: a field of a static; volatile, as the loader sets it after compilation.
+        unsafe {
+            let settings =
+                (&raw const $crate::maps::SETTINGS).cast::<wanglou_sensor_common::Settings>();
+            (&raw const (*settings).$field).read_volatile()
+        }
+    };
+}
+pub(crate) use setting;
+
+/// A field of [`RULES`], in the same way.
+macro_rules! rules {
+    ($field:ident) => {
+        // SAFETY: as above.
+        unsafe {
+            let rules = (&raw const $crate::maps::RULES).cast::<wanglou_sensor_common::Rules>();
+            (&raw const (*rules).$field).read_volatile()
+        }
+    };
+}
+pub(crate) use rules;

@@ -3,7 +3,8 @@
 use wanglou_sensor_common::event::Exec;
 use wanglou_sensor_common::{ARGS_LARGE, ARGS_MAX, Header, PATH_MAX};
 
-use crate::maps::{LARGE_SCRATCH, NESTING, SCRATCH, SETTINGS};
+use crate::filter::ExecutableKey;
+use crate::maps::{LARGE_SCRATCH, NESTING, SCRATCH, setting};
 use crate::path::Walk;
 
 /// Slots for each CPU: a probe, and one that interrupts it.
@@ -21,6 +22,8 @@ pub const SMALL_WORDS: usize = (size_of::<Slot>() - ARGS_LARGE + ARGS_MAX) / siz
 pub struct Slot {
     /// State of the path walk; in memory, so that the verifier's states converge.
     pub walk: Walk,
+    /// Room to look rules up by the executable.
+    pub executable: ExecutableKey,
     /// The record's fixed part.
     pub header: Header,
     /// The fixed part of the body.
@@ -46,7 +49,7 @@ impl Claim {
             return None;
         }
         let index = cpu * LEVELS + level;
-        let slot = if SETTINGS.load().args_bytes > ARGS_MAX as u32 {
+        let slot = if setting!(args_bytes) > ARGS_MAX as u32 {
             LARGE_SCRATCH.get_ptr_mut(index)?
         } else {
             SCRATCH.get_ptr_mut(index)?.cast()

@@ -5,7 +5,10 @@ use std::io::IsTerminal as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::action::Category;
-use crate::kernel::{ARGS_STEPS, MAX_RING_BYTES, MIN_RING_BYTES, Network, Request, Sizes};
+use crate::filter::{Filter, Rule, RuleError};
+use crate::kernel::{
+    ARGS_STEPS, Limits, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES, Network, Request, Sizes,
+};
 use crate::source::Backend;
 
 /// Tells what every process of this host does.
@@ -36,9 +39,9 @@ pub enum Command {
         /// See connections too.
         #[arg(long)]
         network: bool,
-        /// Those over loopback addresses as well.
-        #[arg(long)]
-        include_loopback: bool,
+        /// Which of them.
+        #[command(flatten)]
+        connections: Connections,
     },
 }
 
@@ -54,15 +57,46 @@ pub struct Watch {
     /// Which events to report, with commas between
     #[arg(long, value_enum, value_delimiter = ',', default_value = "process,network")]
     pub events: Vec<Events>,
-    /// Report connections over loopback addresses too
-    #[arg(long)]
-    pub include_loopback: bool,
+    /// Which connections.
+    #[command(flatten)]
+    pub connections: Connections,
     /// Sizes in the kernel.
     #[command(flatten)]
     pub sizes: SizeFlags,
     /// Indent each process below the one that created it (pretty only)
     #[arg(long)]
     pub tree: bool,
+}
+
+/// Which connections are reported.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Connections {
+    /// Report connections over loopback addresses too
+    #[arg(long)]
+    include_loopback: bool,
+    /// Whether to report connections, in the order given: `drop` or `keep`, and the conditions
+    /// direction=egress|ingress|listen, address=RANGE, port=RANGE, uid=N, cgroup=PATH,
+    /// executable=PATH, with commas between alternatives. The first rule that holds decides
+    #[arg(long, value_name = "RULE")]
+    filter: Vec<Rule>,
+    /// Connections that one process may have reported in a second; those beyond are counted. 0: all
+    #[arg(long, value_name = "N", default_value_t = Limits::default().process, value_parser = limit)]
+    process_limit: u32,
+    /// The same of one cgroup
+    #[arg(long, value_name = "N", default_value_t = Limits::default().cgroup, value_parser = limit)]
+    cgroup_limit: u32,
+}
+
+impl TryFrom<&Connections> for Network {
+    type Error = RuleError;
+
+    fn try_from(flags: &Connections) -> Result<Self, RuleError> {
+        Ok(Self {
+            loopback: flags.include_loopback,
+            filter: Filter::new(flags.filter.clone())?,
+            limits: Limits { process: flags.process_limit, cgroup: flags.cgroup_limit },
+        })
+    }
 }
 
 /// How large what the probes use is.
@@ -119,11 +153,16 @@ impl From<Events> for Category {
 
 impl Watch {
     /// What the probes are to do.
-    pub fn request(&self) -> Request {
-        let network = Network { loopback: self.include_loopback };
+    pub fn request(&self) -> Result<Request, RuleError> {
+        let network = Network::try_from(&self.connections)?;
         let wanted = self.events.contains(&Events::Network);
-        Request { sizes: self.sizes.into(), network: wanted.then_some(network) }
+        Ok(Request { sizes: self.sizes.into(), network: wanted.then_some(network) })
     }
+}
+
+fn limit(text: &str) -> Result<u32, String> {
+    let limit = text.parse().ok().filter(|limit| *limit <= MAX_LIMIT);
+    limit.ok_or_else(|| format!("it has to be from 0 to {MAX_LIMIT}"))
 }
 
 fn ring_bytes(text: &str) -> Result<u32, String> {

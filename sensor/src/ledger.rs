@@ -26,11 +26,13 @@ pub enum Cause {
     QueueFull,
     /// The table of sockets in the kernel had no room.
     Shed,
+    /// The process or its cgroup began more than its share.
+    Throttled,
 }
 
 impl Cause {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RingFull,
         Self::Oversized,
         Self::Recursion,
@@ -38,6 +40,7 @@ impl Cause {
         Self::DecodeRefused,
         Self::QueueFull,
         Self::Shed,
+        Self::Throttled,
     ];
 
     /// As it stands in the ledger.
@@ -50,6 +53,7 @@ impl Cause {
             Self::DecodeRefused => "decode_refused",
             Self::QueueFull => "queue_full",
             Self::Shed => "shed",
+            Self::Throttled => "throttled",
         }
     }
 }

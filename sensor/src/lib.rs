@@ -9,6 +9,7 @@ pub mod decode;
 pub mod doctor;
 pub mod enrich;
 pub mod errno;
+pub mod filter;
 pub mod gap;
 pub mod host;
 pub mod kernel;

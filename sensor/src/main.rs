@@ -19,10 +19,15 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Watch(options) => run_watch(&options),
         Command::Doctor => doctor::run().context("cannot examine this host"),
-        Command::Loader { ring_bytes, args_bytes, network, include_loopback } => {
+        Command::Loader { ring_bytes, args_bytes, network, connections } => {
             let sizes = kernel::Sizes { ring_bytes, args_bytes };
-            let network = network.then_some(kernel::Network { loopback: include_loopback });
-            return kernel::run_loader(kernel::Request { sizes, network });
+            match kernel::Network::try_from(&connections) {
+                Ok(asked) => {
+                    let network = network.then_some(asked);
+                    return kernel::run_loader(kernel::Request { sizes, network });
+                }
+                Err(error) => Err(error.into()),
+            }
         }
     };
     done.unwrap_or_else(|error| {
@@ -65,6 +70,13 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn run_watch(options: &Watch) -> Result<ExitCode> {
+    let request = match options.request() {
+        Ok(request) => request,
+        Err(error) => {
+            eprintln!("wanglou-sensor: {error}");
+            return Ok(ExitCode::from(2));
+        }
+    };
     let format = match options.output.unwrap_or_else(Output::suitable) {
         Output::Json => Format::Json,
         Output::Pretty => Format::Pretty(Pretty::for_stdout(options.tree)),
@@ -74,6 +86,7 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
         .build()
         .context("cannot start the event loop")?;
     let events = options.events.iter().copied().map(Into::into).collect();
-    let (backend, request) = (options.backend, options.request());
+
+    let backend = options.backend;
     runtime.block_on(watch::watch(watch::Options { backend, format, events, request }))
 }

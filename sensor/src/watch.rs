@@ -57,7 +57,7 @@ pub async fn watch(options: Options) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
 
-    let source = source::open(options.backend, options.request)?;
+    let source = source::open(options.backend, &options.request)?;
     let attached = clock::boot_ns();
     privileges::keep_reading_only().context("cannot give up capabilities")?;
     let output_ended = Arc::new(Notify::new());

@@ -24,6 +24,10 @@ pub mod connection_flags {
     pub const RECOVERED: u32 = 1 << 9;
     /// It listens.
     pub const LISTENS: u32 = 1 << 10;
+    /// A rule drops it: no record says so.
+    pub const DROPPED: u32 = 1 << 11;
+    /// Its owner begins too many: counted, no record says so.
+    pub const THROTTLED: u32 = 1 << 12;
 }
 
 /// The two ends of a socket; the zero address and port where there is no other end.

@@ -46,13 +46,15 @@ macro_rules! follow {
     };
 }
 
+mod owner;
 mod path;
 mod socket;
 mod task;
 
+pub use owner::{Owner, cgroup_above, cgroup_id_at};
 pub use path::{Location, entry, is_unhashed, mount_root, mounted_on};
 pub use socket::{Mapped, Socket, Tcp, is_connected_at, is_loopback, mapped};
-pub use task::{Binprm, Mm, Owner, Task, ids_at};
+pub use task::{Binprm, Mm, Task, ids_at};
 
 /// The same value, of which the compiler knows no more. Between two branches that load from the context
 /// it keeps the loads apart: merged, they would be one at an address that is computed, which kernels

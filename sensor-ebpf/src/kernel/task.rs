@@ -1,12 +1,11 @@
 //! Tasks and what hangs on them.
 
-use aya_ebpf::helpers::generated::bpf_get_current_task;
 use wanglou_sensor_common::ABSENT;
 use wanglou_sensor_common::event::{Comm, Ids};
 
 use super::path::Location;
 use super::{Pointer, probe, probe_member};
-use crate::maps::SETTINGS;
+use crate::maps::setting;
 
 /// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const INIT_PID_NS: u32 = 0xEFFF_FFFC;
@@ -74,7 +73,7 @@ impl Task {
     #[inline(always)]
     pub fn cgroup_id(self) -> u64 {
         let Some(css_set) = follow!(self.0, task_cgroups) else { return 0 };
-        let subsys = SETTINGS.load().cgroup_subsys;
+        let subsys = setting!(cgroup_subsys);
         let cgroup = if subsys == ABSENT {
             follow!(css_set, css_set_dfl_cgrp)
         } else {
@@ -273,35 +272,5 @@ pub fn ids_at(cred: u64) -> Ids {
         euid: probe_member(cred, offset!(cred_euid)),
         gid: probe_member(cred, offset!(cred_gid)),
         egid: probe_member(cred, offset!(cred_egid)),
-    }
-}
-
-/// The process that the current task belongs to.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Owner {
-    /// Thread group id.
-    pub pid: u32,
-    /// Keeps the layout free of holes.
-    pub reserved: u32,
-    /// Boot-clock start of its leader, ns.
-    pub start: u64,
-}
-
-impl Owner {
-    /// Nobody knows.
-    pub const UNKNOWN: Self = Self { pid: 0, reserved: 0, start: 0 };
-
-    /// Of the current task. By reads at addresses, as not every program gets a typed pointer to it.
-    #[inline(always)]
-    pub fn current() -> Self {
-        // SAFETY: a helper without arguments.
-        let task = unsafe { bpf_get_current_task() };
-        let leader: u64 = probe_member(task, offset!(task_group_leader));
-        Self {
-            pid: probe_member(leader, offset!(task_tgid)),
-            reserved: 0,
-            start: probe_member(leader, offset!(task_start_boottime)),
-        }
     }
 }

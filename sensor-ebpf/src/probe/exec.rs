@@ -9,7 +9,7 @@ use wanglou_sensor_common::{ARGS_TAIL, Kind, PATH_MAX};
 use super::image;
 use crate::emit::Event;
 use crate::kernel::{Binprm, Task};
-use crate::maps::SETTINGS;
+use crate::maps::setting;
 use crate::path;
 use crate::scratch::{Claim, FIXED, PATHS, Slot};
 
@@ -85,7 +85,7 @@ fn write_args(slot: *mut Slot, task: Task, bprm: Binprm) {
 /// Bytes of arguments that a record holds: a constant to the verifier.
 #[inline(always)]
 fn args_max() -> usize {
-    SETTINGS.load().args_bytes as usize
+    setting!(args_bytes) as usize
 }
 
 /// Appends `len` bytes, at most `most`, of the process and returns how many there were.

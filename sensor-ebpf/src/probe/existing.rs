@@ -6,7 +6,7 @@ use super::image;
 use crate::emit;
 use crate::iterator::{self, Meta};
 use crate::kernel::Task;
-use crate::maps::{SCRATCH, SETTINGS};
+use crate::maps::{SCRATCH, setting};
 use crate::path;
 use crate::scratch::{FIXED, PATHS, Slot};
 
@@ -31,7 +31,7 @@ extern "C" fn existing(ctx: *const Context) -> i32 {
         return 0;
     }
     // One slot is ours alone: this program can be preempted, and only the sensor runs it.
-    let Some(slot) = SCRATCH.get_ptr_mut(SETTINGS.load().iterator_slot) else { return 0 };
+    let Some(slot) = SCRATCH.get_ptr_mut(setting!(iterator_slot)) else { return 0 };
     let slot = slot.cast::<Slot>();
     image::write(slot, task);
     let len = (FIXED + path::filled(slot, PATHS)) as u32;

@@ -5,8 +5,9 @@ use wanglou_sensor_common::event::Exit;
 use wanglou_sensor_common::{Header, Kind};
 
 use crate::emit::Event;
+use crate::filter;
 use crate::kernel::Task;
-use crate::maps::SETTINGS;
+use crate::maps::setting;
 
 /// What goes into the ring.
 #[repr(C)]
@@ -24,14 +25,12 @@ struct Record {
 fn exit(ctx: BtfTracePointContext) -> i32 {
     let task = Task(ctx.arg(0));
     let Some(signal) = task.signal() else { return 0 };
-    let last = if SETTINGS.load().exit_tells_group_dead != 0 {
-        ctx.arg::<u8>(1) != 0
-    } else {
-        signal.is_dead()
-    };
+    let last =
+        if setting!(exit_tells_group_dead) != 0 { ctx.arg::<u8>(1) != 0 } else { signal.is_dead() };
     if !last {
         return 0;
     }
+    filter::ended(task.tgid());
     let Some(event) = Event::seen(Stream::Exit) else { return 0 };
     let leader = task.group_leader();
     let record = Record {

@@ -12,9 +12,11 @@ use wanglou_sensor_common::event::{Flow as Body, Tuple};
 use wanglou_sensor_common::{Header, Kind};
 
 use crate::emit::{self, Event};
+use crate::filter::{self, Direction};
 use crate::iterator::{self, Element};
 use crate::kernel::{Mapped as _, Owner, Socket, mapped};
-use crate::maps::{FLOWS, LATEST_FLOWS, PEERS, SETTINGS};
+use crate::limit;
+use crate::maps::{FLOWS, LATEST_FLOWS, PEERS, setting};
 
 /// What a program of a cgroup answers to have the kernel go on.
 const ALLOW: i32 = 1;
@@ -34,10 +36,23 @@ pub struct Key {
     pub remote_port: u64,
 }
 
+/// What becomes of a flow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Fate {
+    /// It is told of.
+    Told,
+    /// A rule drops it.
+    Dropped,
+    /// Its owner begins too many.
+    Throttled,
+}
+
 /// A flow since it was last told of.
 #[repr(C)]
 pub struct Flow {
     pub owner: Owner,
+    pub fate: Fate,
     pub body: Body,
 }
 
@@ -158,7 +173,7 @@ fn key(socket: Socket) -> Option<Key> {
             peer.socket = 0;
         }
     }
-    let unwanted = SETTINGS.load().loopback == 0 && crate::kernel::is_loopback(key.remote);
+    let unwanted = setting!(loopback) == 0 && crate::kernel::is_loopback(key.remote);
     (!unwanted).then_some(key)
 }
 
@@ -183,16 +198,29 @@ fn begin(socket: Socket, key: &Key, way: Way) -> Option<*mut Flow> {
         received_packets: 0,
         egress: u64::from(way == Way::Out),
     };
-    let flow = Flow { owner: Owner::current(), body };
+    let owner = Owner::current();
+    let fate = fate(&tuple, way, &owner);
+    let flow = Flow { owner, fate, body };
     let _ = FLOWS.insert(key, &flow, BPF_NOEXIST);
     let _ = LATEST_FLOWS.insert(key.socket, key, BPF_ANY);
     let flow = FLOWS.get_ptr_mut(key);
     if flow.is_none()
+        && fate != Fate::Dropped
         && let Some(event) = Event::seen(Stream::Flow)
     {
         event.table_full();
     }
     flow
+}
+
+#[inline(always)]
+fn fate(tuple: &Tuple, way: Way, owner: &Owner) -> Fate {
+    let direction = if way == Way::Out { Direction::Egress } else { Direction::Ingress };
+    match () {
+        () if filter::drops(tuple, direction, owner) => Fate::Dropped,
+        () if limit::is_over(owner) => Fate::Throttled,
+        () => Fate::Told,
+    }
 }
 
 /// A socket is closed: its latest flow, mostly the only one, is told of now; the others when they
@@ -210,7 +238,10 @@ fn release(ctx: SockContext) -> i32 {
     let _ = LATEST_FLOWS.remove(socket);
     // SAFETY: the socket is closed: nobody adds any more.
     if let Some(flow) = unsafe { FLOWS.get(key) } {
-        if flow.is_new()
+        if flow.is_new() && flow.fate == Fate::Throttled {
+            throttle();
+        } else if flow.is_new()
+            && flow.fate == Fate::Told
             && let Some(event) = Event::seen(Stream::Flow)
         {
             let header = event.header_of(Kind::Flow, LEN, flow.owner);
@@ -220,6 +251,14 @@ fn release(ctx: SockContext) -> i32 {
         let _ = FLOWS.remove(key);
     }
     ALLOW
+}
+
+/// Counts a sum that is not told.
+#[inline(always)]
+fn throttle() {
+    if let Some(event) = Event::seen(Stream::Flow) {
+        event.throttled();
+    }
 }
 
 impl Flow {
@@ -244,8 +283,16 @@ extern "C" fn flows(ctx: *const Element<Key, Flow>) -> i32 {
     }
     let header = emit::header_of(Kind::Flow, LEN, flow.owner);
     let record = Record { header, body: flow.body };
-    // SAFETY: the context is live.
-    if iterator::write(unsafe { (*ctx).meta }, &raw const record, LEN) {
+    let is_done = match flow.fate {
+        // SAFETY: the context is live.
+        Fate::Told => iterator::write(unsafe { (*ctx).meta }, &raw const record, LEN),
+        Fate::Throttled => {
+            throttle();
+            true
+        }
+        Fate::Dropped => true,
+    };
+    if is_done {
         let told = &record.body;
         // What was said meanwhile stays.
         for (counter, told) in [

@@ -5,6 +5,7 @@ use wanglou_sensor_common::event::Fork;
 use wanglou_sensor_common::{Header, Kind};
 
 use crate::emit::Event;
+use crate::filter;
 use crate::kernel::Task;
 
 /// What goes into the ring.
@@ -24,6 +25,7 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
     if child.pid() != child.tgid() {
         return 0;
     }
+    filter::forked(creator.tgid(), child.tgid());
     let Some(event) = Event::seen(Stream::Fork) else { return 0 };
     let record = Record {
         header: event.header(Kind::Fork, size_of::<Record>() as u32, child),

@@ -5,6 +5,7 @@
 
 use wanglou_sensor_common::event::flags;
 
+use crate::filter;
 use crate::kernel::{self, Location, Task};
 use crate::path::{self, Ended};
 use crate::scratch::Slot;
@@ -34,6 +35,7 @@ pub fn write(slot: *mut Slot, task: Task) {
     let Some((root, pwd)) = task.root_and_pwd() else { return };
     if let Some(exe) = task.mm().and_then(kernel::Mm::exe) {
         write_exe(slot, exe, root);
+        filter::runs(task.tgid(), slot);
     }
     // A kernel thread's directory is of no interest.
     if task.is_kthread() {

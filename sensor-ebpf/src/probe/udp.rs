@@ -6,7 +6,7 @@ use aya_ebpf::programs::FExitContext;
 
 use super::flow::{self, MSG_PEEK, Way};
 use crate::kernel::{self, Socket};
-use crate::maps::SETTINGS;
+use crate::maps::setting;
 
 /// `int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)`, kernel 6.1. For a socket of IPv6
 /// it is called by its sibling below, which counts.
@@ -43,7 +43,7 @@ fn udpv6_recvmsg(ctx: FExitContext) -> i32 {
 
 #[inline(always)]
 fn received(ctx: &FExitContext) {
-    let (flags, result): (u64, u64) = match SETTINGS.load().receive_arguments {
+    let (flags, result): (u64, u64) = match setting!(receive_arguments) {
         5 => (kernel::opaque(ctx.arg(3)), kernel::opaque(ctx.arg(5))),
         6 => (ctx.arg(4), ctx.arg(6)),
         _ => return,

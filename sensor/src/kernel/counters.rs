@@ -40,6 +40,7 @@ impl CounterMap {
             total.oversized += on_cpu.oversized;
             total.nested += on_cpu.nested;
             total.table_full += on_cpu.table_full;
+            total.throttled += on_cpu.throttled;
             total.waiting += on_cpu.waiting;
             total.settled += on_cpu.settled;
         }

@@ -9,12 +9,13 @@ use aya::maps::{Map, MapData};
 use aya::{Btf as AyaBtf, Ebpf, EbpfError, EbpfLoader, Endianness, Pod, VerifierLogLevel};
 use thiserror::Error;
 use wanglou_sensor_common::counters::Stream;
-use wanglou_sensor_common::{ARGS_MAX, Offsets, Settings};
+use wanglou_sensor_common::{ARGS_MAX, LIMIT_WINDOW_NS, Offsets, Rules, Settings};
 
 use super::btf::{Btf, BtfError, Kind};
 use super::message::{self, Loaded, ProgramReport, VERSION};
 use super::programs::{self, Group, Hook, PROGRAMS, Spec};
-use super::{Request, cgroup, offsets, reduce, sys};
+use super::{Limits, Request, cgroup, offsets, reduce, rules, sys};
+use crate::filter::Tables;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Slots for each CPU, as in the probes' `scratch.rs`.
@@ -40,6 +41,8 @@ pub(super) enum LoadError {
     Program { program: &'static str, reason: String },
     #[error("cannot count this host's CPUs: {0}")]
     Cpus(io::Error),
+    #[error("cannot set the rules: {0}")]
+    Rules(#[from] rules::RulesError),
 }
 
 /// `Offsets` for aya: plain words without padding.
@@ -55,6 +58,13 @@ unsafe impl Pod for PlainOffsets {}
 struct PlainSettings(Settings);
 // SAFETY: as above.
 unsafe impl Pod for PlainSettings {}
+
+/// `Rules` for aya: plain words without padding.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PlainRules(Rules);
+// SAFETY: as above, of `u64`s.
+unsafe impl Pod for PlainRules {}
 
 /// What the kernel's BTF told us.
 struct Knowledge {
@@ -90,12 +100,19 @@ fn load(request: Request) -> Result<Handover, LoadError> {
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Cpus(error))? as u32;
     let mut knowledge = study(cpus)?;
     let sizes = request.sizes;
-    knowledge.settings.loopback = request.network.is_some_and(|n| n.loopback).into();
     knowledge.settings.wake_bytes = sizes.ring_bytes / 4;
     knowledge.settings.args_bytes = sizes.args_bytes;
+    let tables = request.network.as_ref().map(|network| Tables::of(&network.filter));
+    let tables = tables.unwrap_or_default();
+    if let Some(network) = &request.network {
+        knowledge.settings.loopback = network.loopback.into();
+        knowledge.settings.sensor_pid = std::os::unix::process::parent_id();
+        limit(&mut knowledge.settings, network.limits, cpus);
+    }
     let btf = AyaBtf::parse(&knowledge.reduced, Endianness::default())
         .map_err(|error| LoadError::Refused(one_line(&error)))?;
-    let mut ebpf = open(&knowledge, sizes.ring_bytes, cpus)?;
+    let mut ebpf = open(&knowledge, &tables, sizes.ring_bytes, cpus)?;
+    rules::fill(&mut ebpf, &tables)?;
 
     let mut reports = Vec::new();
     let mut fds = maps(&ebpf)?;
@@ -121,6 +138,17 @@ fn load(request: Request) -> Result<Handover, LoadError> {
     Ok(Handover { reports, fds, cpus })
 }
 
+/// Sets limits for a window. A CPU that has seen no more than its part of the lowest has nobody who is
+/// over it.
+fn limit(settings: &mut Settings, limits: Limits, cpus: u32) {
+    const NS_PER_SECOND: u64 = 1_000_000_000;
+    let in_window = |limit: u32| limit.saturating_mul((LIMIT_WINDOW_NS / NS_PER_SECOND) as u32);
+    settings.process_limit = in_window(limits.process);
+    settings.cgroup_limit = in_window(limits.cgroup);
+    let lowest = [settings.process_limit, settings.cgroup_limit].into_iter().filter(|it| *it > 0);
+    settings.quiet_limit = lowest.min().unwrap_or(0) / cpus;
+}
+
 /// Reads the kernel's BTF once; its five megabytes are gone when this returns.
 fn study(cpus: u32) -> Result<Knowledge, LoadError> {
     let bytes = fs::read(BTF).map_err(LoadError::NoBtf)?;
@@ -144,6 +172,10 @@ fn study(cpus: u32) -> Result<Knowledge, LoadError> {
             loopback: 0,
             accept_arguments: offsets::arguments(&btf, "inet_csk_accept"),
             receive_arguments: offsets::arguments(&btf, "udp_recvmsg"),
+            sensor_pid: 0,
+            process_limit: 0,
+            cgroup_limit: 0,
+            quiet_limit: 0,
         },
         reduced: reduce::reduce(&btf, &found.values().copied().collect::<Vec<_>>()),
     })
@@ -154,18 +186,27 @@ fn borrowed((kind, name): &(Kind, String)) -> (Kind, &str) {
 }
 
 /// Makes the maps and relocates the programs.
-fn open(knowledge: &Knowledge, ring_bytes: u32, cpus: u32) -> Result<Ebpf, LoadError> {
+fn open(
+    knowledge: &Knowledge,
+    tables: &Tables,
+    ring_bytes: u32,
+    cpus: u32,
+) -> Result<Ebpf, LoadError> {
     let offsets = PlainOffsets(knowledge.offsets);
     let settings = PlainSettings(knowledge.settings);
     let is_large = knowledge.settings.args_bytes > ARGS_MAX as u32;
     let large_slots = if is_large { cpus * SCRATCH_LEVELS } else { 1 };
     let rows = cpus * Stream::ALL.len() as u32;
+    let rules = PlainRules(tables.rules);
+    let ports = tables.ports.len().max(1) as u32;
     let mut loader = EbpfLoader::new();
     loader
         .btf(None)
         .verifier_log_level(VerifierLogLevel::STATS)
         .override_global("OFFSETS", &offsets, true)
         .override_global("SETTINGS", &settings, true)
+        .override_global("RULES", &rules, true)
+        .map_max_entries("PORT_RULES", ports)
         .map_max_entries("EVENTS", ring_bytes)
         .map_max_entries("COUNTERS", rows)
         .map_max_entries("SCRATCH", cpus * SCRATCH_LEVELS + 1)

@@ -10,6 +10,7 @@ mod offsets;
 mod probes;
 mod programs;
 mod reduce;
+mod rules;
 mod sys;
 
 use std::io;
@@ -17,6 +18,8 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
 use wanglou_sensor_common::{ARGS_LARGE, ARGS_MAX};
+
+use crate::filter::Filter;
 
 pub use counters::Totals;
 pub use log::ProbeLog;
@@ -40,7 +43,7 @@ pub struct Sizes {
 }
 
 /// What the probes are to do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// How large what they use is.
     pub sizes: Sizes,
@@ -49,10 +52,34 @@ pub struct Request {
 }
 
 /// Which connections to see.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Network {
     /// Those of the host with itself over loopback addresses too.
     pub loopback: bool,
+    /// Rules for the others.
+    pub filter: Filter,
+    /// How many.
+    pub limits: Limits,
+}
+
+/// Connections and UDP flows that may begin in a second, on the average of ten; 0 for any number. Those
+/// beyond are counted, not told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one process.
+    pub process: u32,
+    /// Of the processes of one cgroup together.
+    pub cgroup: u32,
+}
+
+/// More would not fit the probes' counters, nor any host.
+pub const MAX_LIMIT: u32 = 100_000_000;
+
+impl Default for Limits {
+    /// More than a busy proxy begins, less than who scans ports.
+    fn default() -> Self {
+        Self { process: 10_000, cgroup: 20_000 }
+    }
 }
 
 /// What [`Sizes::args_bytes`] can be.
@@ -82,5 +109,5 @@ pub fn run_loader(request: Request) -> ExitCode {
 pub fn survey() -> Result<Vec<ProgramStatus>, ProbesError> {
     let sizes = Sizes { ring_bytes: MIN_RING_BYTES, ..Sizes::default() };
     let request = Request { sizes, network: Some(Network::default()) };
-    Ok(Probes::load(request)?.programs().to_vec())
+    Ok(Probes::load(&request)?.programs().to_vec())
 }

@@ -14,7 +14,7 @@ use super::counters::{CounterMap, Totals};
 use super::log::ProbeLog;
 use super::message::{self, Loaded};
 use super::programs::{Hook, PROGRAMS};
-use super::{Request, sys};
+use super::{Network, Request, sys};
 
 /// Why there are no probes.
 #[derive(Debug, Error)]
@@ -63,7 +63,7 @@ pub struct Probes {
 
 impl Probes {
     /// Has a loader attach everything; sized as told.
-    pub fn load(request: Request) -> Result<Self, ProbesError> {
+    pub fn load(request: &Request) -> Result<Self, ProbesError> {
         let (loaded, fds) = start_loader(request).map_err(ProbesError::Start)?;
         if let Some(error) = loaded.error {
             return Err(ProbesError::Loader(error));
@@ -179,15 +179,26 @@ impl AsFd for Probes {
     }
 }
 
-fn start_loader(request: Request) -> io::Result<(Loaded, Vec<OwnedFd>)> {
+fn network_flags(network: &Network) -> Vec<String> {
+    let limits = network.limits;
+    let mut flags = vec![
+        "--network".to_owned(),
+        format!("--process-limit={}", limits.process),
+        format!("--cgroup-limit={}", limits.cgroup),
+    ];
+    flags.extend(network.loopback.then(|| "--include-loopback".to_owned()));
+    flags.extend(network.filter.rules().iter().map(|rule| format!("--filter={rule}")));
+    flags
+}
+
+fn start_loader(request: &Request) -> io::Result<(Loaded, Vec<OwnedFd>)> {
     let (ours, theirs) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let sizes = request.sizes;
     let mut loader = Command::new("/proc/self/exe")
         .arg0("wanglou-sensor")
         .args([super::LOADER, &sizes.ring_bytes.to_string(), &sizes.args_bytes.to_string()])
-        .args(request.network.map(|_| "--network"))
-        .args(request.network.filter(|network| network.loopback).map(|_| "--include-loopback"))
+        .args(request.network.iter().flat_map(network_flags))
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         // Ctrl-C is for us: half a loader would look like a kernel that cannot serve.

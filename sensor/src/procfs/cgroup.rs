@@ -80,7 +80,16 @@ impl Cgroups {
     /// The id of the cgroup that /proc/PID/cgroup names; `None` if it has been removed since, or
     /// lies outside what is mounted here.
     pub fn id(&self, text: &[u8]) -> Option<u64> {
-        let path = path(text, self.hierarchy.controller)?;
+        self.id_of(self.path(text)?)
+    }
+
+    /// The path that it names.
+    pub fn path<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        path(text, self.hierarchy.controller)
+    }
+
+    /// The id of the cgroup at a path of the hierarchy.
+    pub fn id_of(&self, path: &[u8]) -> Option<u64> {
         let root = self.hierarchy.root.strip_suffix(b"/").unwrap_or(&self.hierarchy.root);
         let below = path.strip_prefix(root)?;
         let name = match below.strip_prefix(b"/") {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! message   the bytes, no I/O          socket   one namespace, asked
-//! owners    whose a socket is, by /proc
+//! owners    whose a socket is, by /proc     screen    what rules say of it
 //! ```
 //!
 //! What comes and goes between two looks is not seen, bytes are not known, and who opened a connection
@@ -11,6 +11,7 @@
 
 pub mod message;
 mod owners;
+mod screen;
 mod socket;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use self::message::Socket;
+use self::screen::Screen;
 use self::socket::Namespace;
 use crate::clock::boot_ns;
 use crate::kernel::Network;
@@ -31,7 +33,7 @@ pub const CAPACITY: usize = 32_768;
 /// The sockets of every network namespace that had a process when this was opened.
 pub struct SockDiag {
     namespaces: Vec<Namespace>,
-    loopback: bool,
+    network: Network,
     known: HashMap<u64, Known>,
     look: u32,
     /// Sockets that there was no room for at the last look, and those of them not asked for yet.
@@ -44,16 +46,18 @@ struct Known {
     connection: Connection,
     owner: (u32, Option<u64>),
     look: u32,
+    /// No rule drops it.
+    told: bool,
 }
 
 impl SockDiag {
     /// Opens a netlink socket in each namespace, which takes `CAP_SYS_ADMIN` for those of others.
-    pub fn open(loopback: bool) -> io::Result<Self> {
+    pub fn open(network: Network) -> io::Result<Self> {
         let namespaces = socket::every_namespace()?;
-        Ok(Self { namespaces, loopback, known: HashMap::new(), look: 0, beyond: 0, untold: 0 })
+        Ok(Self { namespaces, network, known: HashMap::new(), look: 0, beyond: 0, untold: 0 })
     }
 
-    /// Looks at all sockets: tells of those that were not there the last time, and of those that are
+    /// Looks at all sockets that are wanted: tells of those that were not there the last time, and of those that are
     /// there no more.
     pub fn look(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
         let first = self.look == 0;
@@ -62,6 +66,7 @@ impl SockDiag {
         let owners = owners::of(fresh.iter().map(|(_, socket)| socket.inode).collect())?;
         let ports: HashSet<_> = self.listening().chain(listening(&fresh)).collect();
         let mut beyond = 0_u64;
+        let mut screen = Screen::of(&self.network.filter)?;
         for (net_ns, socket) in fresh {
             if self.known.len() >= CAPACITY {
                 beyond += 1;
@@ -70,8 +75,11 @@ impl SockDiag {
             let owner = owners.get(&socket.inode).map_or((0, None), |&(pid, start)| (pid, start));
             let came_in = ports.contains(&(net_ns, socket.local.port()));
             let connection = connection(&socket, net_ns, came_in, first);
-            self.known.insert(socket.cookie, Known { connection, owner, look: self.look });
-            on(&observation(connection, owner));
+            let told = screen.keeps(&connection, owner.0);
+            self.known.insert(socket.cookie, Known { connection, owner, look: self.look, told });
+            if told {
+                on(&observation(connection, owner));
+            }
         }
         // Those of the last look are seen again at each: only more of them are news.
         self.untold += beyond.saturating_sub(self.beyond);
@@ -79,7 +87,7 @@ impl SockDiag {
         self.known.retain(|_, known| {
             let stays = known.look == self.look;
             // A socket that listens no more has nobody to miss it.
-            if !stays && !matches!(known.connection.turn, Turn::Listen) {
+            if !stays && known.told && !matches!(known.connection.turn, Turn::Listen) {
                 let turn = Turn::Disconnect(Disconnect::default());
                 on(&observation(
                     Connection { turn, opened: None, ..known.connection },
@@ -101,7 +109,7 @@ impl SockDiag {
         let mut fresh = Vec::new();
         for namespace in &mut self.namespaces {
             let (inode, known, look) = (namespace.inode, &mut self.known, self.look);
-            let loopback = self.loopback;
+            let loopback = self.network.loopback;
             namespace.list(&mut |socket| {
                 let far = if socket.listens { socket.local } else { socket.remote };
                 if !loopback && far.ip().is_loopback() {
@@ -127,8 +135,8 @@ impl SockDiag {
 
 /// Opens the lists that are wanted, and goes without where the kernel has none: processes are seen all the
 /// same.
-pub fn open_or_go_without(network: Option<Network>) -> Option<SockDiag> {
-    match SockDiag::open(network?.loopback) {
+pub fn open_or_go_without(network: Option<&Network>) -> Option<SockDiag> {
+    match SockDiag::open(network?.clone()) {
         Ok(sockets) => Some(sockets),
         Err(error) => {
             tracing::warn!(%error, "sockets are not listed: the kernel has no sock_diag");

@@ -23,8 +23,8 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    pub(super) fn open(request: Request) -> Result<Self, String> {
-        let sockets = sock_diag::open_or_go_without(request.network);
+    pub(super) fn open(request: &Request) -> Result<Self, String> {
+        let sockets = sock_diag::open_or_go_without(request.network.as_ref());
         let processes = CnProc::start().map_err(|error| error.to_string())?;
         Ok(Self { processes, sockets, next_look: 0 })
     }

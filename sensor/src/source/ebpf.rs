@@ -35,13 +35,14 @@ pub(super) struct Ebpf {
 }
 
 impl Ebpf {
-    pub(super) fn open(request: Request) -> Result<Self, String> {
+    pub(super) fn open(request: &Request) -> Result<Self, String> {
         let procfs =
             procfs::Reader::open().map_err(|error| format!("cannot read /proc: {error}"))?;
         let probes = Probes::load(request).map_err(|error| error.to_string())?;
         let log = probes.log();
         let (decoder, told) = (Decoder::default(), Totals::default());
-        let unlisted = request.network.filter(|_| !probes.has_iterator("open_connections"));
+        let is_listed = probes.has_iterator("open_connections");
+        let unlisted = request.network.as_ref().filter(|_| !is_listed);
         let listed = sock_diag::open_or_go_without(unlisted);
         let sweep = Sweep::default();
         Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep, listed })
@@ -113,6 +114,7 @@ impl Source for Ebpf {
             lose(Cause::Oversized, action, now.oversized - told.oversized);
             lose(Cause::Recursion, action, now.nested - told.nested);
             lose(Cause::Shed, action, now.table_full - told.table_full);
+            lose(Cause::Throttled, action, now.throttled - told.throttled);
         }
         self.told = totals;
         lose(Cause::DecodeRefused, Action::Unknown, std::mem::take(&mut self.refused));

@@ -82,7 +82,7 @@ pub enum SourceError {
 }
 
 /// Begins to observe; says in a line why the second choice was taken.
-pub fn open(backend: Backend, request: Request) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(backend: Backend, request: &Request) -> Result<Box<dyn Source>, SourceError> {
     let by_ebpf = || ebpf::Ebpf::open(request).map(|source| Box::new(source) as Box<dyn Source>);
     let by_cn_proc =
         || cn_proc::Baseline::open(request).map(|source| Box::new(source) as Box<dyn Source>);

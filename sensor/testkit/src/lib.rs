@@ -19,6 +19,7 @@ pub mod lock;
 pub mod memory;
 pub mod proc;
 pub mod programs;
+pub mod rules;
 pub mod scratch;
 pub mod storm;
 pub mod sys;

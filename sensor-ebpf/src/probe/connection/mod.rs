@@ -15,7 +15,9 @@ use wanglou_sensor_common::event::{Connection, Tuple, connection_flags as flags}
 use wanglou_sensor_common::{Header, Kind};
 
 use crate::emit::{self, Event};
+use crate::filter::{self, Direction};
 use crate::kernel::{Owner, Socket};
+use crate::limit;
 use crate::maps::{LISTENERS, SOCKETS};
 
 /// What is remembered of a socket.
@@ -81,12 +83,41 @@ impl Entry {
     fn is(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }
+
+    /// Decides, once its owner is known, what is told of it: it stays remembered either way, or its next
+    /// turn would look like one whose beginning was missed.
+    #[inline(always)]
+    fn admit(&mut self) {
+        self.screen();
+        if !self.is(flags::DROPPED) && limit::is_over(&self.owner) {
+            self.flags |= flags::THROTTLED;
+        }
+    }
+
+    /// Asks the rules.
+    #[inline(always)]
+    fn screen(&mut self) {
+        let direction = match () {
+            () if self.is(flags::LISTENS) => Direction::Listen,
+            () if self.is(flags::EGRESS) => Direction::Egress,
+            () => Direction::Ingress,
+        };
+        if filter::drops(&self.tuple, direction, &self.owner) {
+            self.flags |= flags::DROPPED;
+        }
+    }
 }
 
-/// Sends a record about a socket.
+/// Sends a record about a socket, unless it is one of which nothing is told.
 #[inline(always)]
 fn report(stream: Stream, kind: Kind, entry: &Entry, ending: Ending) {
+    if entry.is(flags::DROPPED) {
+        return;
+    }
     let Some(event) = Event::seen(stream) else { return };
+    if entry.is(flags::THROTTLED) {
+        return event.throttled();
+    }
     let header = event.header_of(kind, LEN, entry.owner);
     let record = Record { header, body: body(entry, ending) };
     event.send((&raw const record).cast(), LEN);
@@ -123,6 +154,10 @@ pub fn claim(socket: u64, how: u32) {
 fn give(entry: &mut Entry, owner: Owner, how: u32) {
     entry.owner = owner;
     entry.flags = entry.flags & !flags::UNCLAIMED | how;
+    // Who has been told of the beginning is told of the end.
+    if !entry.is(flags::TOLD) {
+        entry.admit();
+    }
     if entry.is(flags::EGRESS) {
         report(Stream::Attempt, Kind::Attempt, entry, Ending::default());
     } else if !entry.is(flags::TOLD) {
@@ -145,7 +180,9 @@ fn give_up(entry: &Entry) {
         emit::settled(Stream::Accept);
         lose(Stream::Accept);
     }
-    lose(Stream::Disconnect);
+    if !entry.is(flags::DROPPED) {
+        lose(Stream::Disconnect);
+    }
 }
 
 #[inline(always)]
@@ -175,6 +212,9 @@ fn remember(socket: Socket, entry: &Entry, first: Stream) -> bool {
             }
         }
         Err(_) => {}
+    }
+    if entry.is(flags::DROPPED) {
+        return false;
     }
     for stream in [first, Stream::Disconnect] {
         if let Some(event) = Event::seen(stream) {

@@ -49,7 +49,8 @@ extern "C" fn open_connections(ctx: *const Context) -> i32 {
     let tuple = socket.tuple(tcp.local_port());
     let egress = if listener(&tuple).is_none() { flags::EGRESS } else { 0 };
     let flags = flags::ESTABLISHED | egress;
-    let entry = Entry { owner, opened: 0, half_closed: 0, tuple, flags, reserved: 0 };
+    let mut entry = Entry { owner, opened: 0, half_closed: 0, tuple, flags, reserved: 0 };
+    entry.screen();
     tell_once(ctx, socket, &entry);
     0
 }
@@ -69,16 +70,13 @@ fn socket(ctx: *const Context) -> Option<(Socket, Owner)> {
     if socket.is_null() {
         return None;
     }
-    let task = Task(task);
-    let owner =
-        Owner { pid: task.tgid(), reserved: 0, start: task.group_leader().start_boottime() };
-    Some((Socket::of(socket.cast_const().cast())?, owner))
+    Some((Socket::of(socket.cast_const().cast())?, Owner::of(Task(task))))
 }
 
 /// Tells of a socket unless an event or another of its descriptors did.
 #[inline(always)]
 fn tell_once(ctx: *const Context, socket: Socket, entry: &Entry) {
-    if SOCKETS.insert(socket.key(), entry, BPF_NOEXIST).is_err() {
+    if SOCKETS.insert(socket.key(), entry, BPF_NOEXIST).is_err() || entry.is(flags::DROPPED) {
         return;
     }
     let header = emit::header_of(Kind::Open, LEN, entry.owner);

@@ -7,7 +7,7 @@ use aya_ebpf::programs::{FExitContext, SockAddrContext};
 
 use super::claim;
 use crate::kernel;
-use crate::maps::SETTINGS;
+use crate::maps::setting;
 
 /// What a program of a cgroup answers to have the kernel go on.
 const ALLOW: i32 = 1;
@@ -18,7 +18,7 @@ const EXACT: u32 = 0;
 /// arguments before 6.10.
 #[fexit(function = "inet_csk_accept")]
 fn accept(ctx: FExitContext) -> i32 {
-    let taken: u64 = match SETTINGS.load().accept_arguments {
+    let taken: u64 = match setting!(accept_arguments) {
         2 => kernel::opaque(ctx.arg(2)),
         4 => ctx.arg(4),
         _ => 0,

@@ -7,7 +7,7 @@ use wanglou_sensor_common::event::{Tuple, connection_flags as flags};
 use super::{Ending, Entry, Listener, Turn, give, listener, remember, report};
 use crate::emit;
 use crate::kernel::{Owner, Socket, Tcp};
-use crate::maps::{LAST_TURN, LISTENERS, SETTINGS, SOCKETS};
+use crate::maps::{LAST_TURN, LISTENERS, SOCKETS, setting};
 
 // include/net/tcp_states.h
 const ESTABLISHED: u32 = 1;
@@ -75,15 +75,16 @@ fn begins(socket: Socket) {
     if is_unwanted(socket) || socket.tcp().is_none() {
         return;
     }
-    let entry = Entry {
+    let mut entry = Entry {
         owner: Owner::current(),
         opened: emit::now(),
         half_closed: 0,
         // The port here is not chosen yet.
-        tuple: Tuple::default(),
+        tuple: socket.tuple(0),
         flags: flags::EGRESS,
         reserved: 0,
     };
+    entry.admit();
     remember(socket, &entry, Stream::Attempt);
 }
 
@@ -112,7 +113,7 @@ fn established(socket: Socket, old: u32) {
 #[inline(always)]
 fn taken(tuple: Tuple, opened: u64, more: u32) -> Entry {
     Entry {
-        owner: Owner::UNKNOWN,
+        owner: Owner::unknown(),
         opened,
         half_closed: 0,
         tuple,
@@ -215,7 +216,10 @@ fn listens(socket: Socket) {
 pub(super) fn listening(socket: Socket, owner: Owner) -> Entry {
     let tuple = socket.tuple(socket.bound_port());
     let _ = LISTENERS.insert(Listener::of(&tuple), owner, BPF_ANY);
-    Entry { owner, opened: 0, half_closed: 0, tuple, flags: flags::LISTENS, reserved: 0 }
+    let flags = flags::LISTENS;
+    let mut entry = Entry { owner, opened: 0, half_closed: 0, tuple, flags, reserved: 0 };
+    entry.screen();
+    entry
 }
 
 #[inline(always)]
@@ -237,7 +241,7 @@ fn over(socket: Socket, tcp: Tcp, entry: &mut Entry, old: u32) {
             if aborted {
                 give(entry, Owner::current(), flags::FIRST_TOUCH);
             } else {
-                give(entry, listener(&entry.tuple).unwrap_or(Owner::UNKNOWN), flags::LISTENER);
+                give(entry, listener(&entry.tuple).unwrap_or(Owner::unknown()), flags::LISTENER);
             }
         }
         let finished = socket.is_finished();
@@ -276,11 +280,11 @@ fn destroy(ctx: BtfTracePointContext) -> i32 {
 /// A connection of the host with itself, and those are not asked for.
 #[inline(always)]
 pub(super) fn is_unwanted(socket: Socket) -> bool {
-    SETTINGS.load().loopback == 0 && socket.is_loopback()
+    setting!(loopback) == 0 && socket.is_loopback()
 }
 
 /// A socket that only the host itself can reach, and those are not asked for.
 #[inline(always)]
 pub(super) fn is_unwanted_locally(socket: Socket) -> bool {
-    SETTINGS.load().loopback == 0 && socket.is_bound_to_loopback()
+    setting!(loopback) == 0 && socket.is_bound_to_loopback()
 }

@@ -4,6 +4,7 @@ use wanglou_sensor_common::event::connection_flags as flags;
 
 use super::{Ending, Entry, LEN, Record, body, give_up, listener};
 use crate::emit;
+use crate::filter::{self, Direction};
 use crate::iterator::{self, Element};
 use crate::kernel::{self, Owner};
 
@@ -28,7 +29,12 @@ extern "C" fn sweep(ctx: *const Element<u64, Entry>) -> i32 {
     if !waits || now.saturating_sub(entry.opened) < PATIENCE_NS {
         return 0;
     }
-    let owner = listener(&entry.tuple).unwrap_or(Owner::UNKNOWN);
+    let owner = listener(&entry.tuple).unwrap_or(Owner::unknown());
+    if filter::drops(&entry.tuple, Direction::Ingress, &owner) {
+        entry.flags = entry.flags & !flags::UNCLAIMED | flags::DROPPED;
+        emit::settled(Stream::Accept);
+        return 0;
+    }
     let header = emit::header_of(Kind::Accept, LEN, owner);
     let ending = Ending { flags: flags::LISTENER, ..Ending::default() };
     let record = Record { header, body: body(entry, ending) };

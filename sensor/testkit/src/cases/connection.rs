@@ -183,6 +183,9 @@ fn exchange(
         both.ended("closed", "closed")?;
         both.over.iter().try_for_each(|over| same(over, "wanglou.tcp.closed_by", "destination"))?;
         same(both.attempted, "destination.port", talk.port)?;
+        let client = stream.life(talk.client)?.one("exec")?;
+        let cgroup = number(client, "wanglou.cgroup.id").context("no cgroup")?;
+        same(both.attempted, "wanglou.cgroup.id", cgroup)?;
         same(both.attempted, "destination.ip", ends.1.to_string())?;
         same(both.attempted, "network.type", if ends.1.is_ipv4() { "ipv4" } else { "ipv6" })?;
         // Without an address only some kernels tell at once who takes a connection.

@@ -12,7 +12,9 @@ mod storm;
 use rustix::system::uname;
 use serde_json::json;
 
-use crate::report::{self, check};
+use wanglou_testkit::rules;
+
+use crate::report::{self, Verdict, check};
 
 /// Runs all of them, each failing for itself.
 pub(crate) fn run() {
@@ -26,5 +28,8 @@ pub(crate) fn run() {
         cases::run(backend);
         check(&format!("{backend}: storm of {}", storm::TOTAL), "", || storm::run(backend));
     }
+    check("ebpf: rules of connections", "", || {
+        rules::decide("ebpf").map(|()| Verdict::Passed(String::new()))
+    });
     report::line(&json!({"end": true}));
 }

@@ -40,6 +40,21 @@ pub(crate) fn connect(args: &[OsString]) -> Result<()> {
     Ok(())
 }
 
+/// `tcp-later <address>`: waits for a line on standard input, then connects, and so does a child.
+pub(crate) fn connect_later(args: &[OsString]) -> Result<()> {
+    let (address, _) = word(args)?;
+    let address: SocketAddr = address.parse()?;
+    io::stdin().read_line(&mut String::new())?;
+    let child = sys::fork()?;
+    let mut stream = Connect::default().to(address)?;
+    io::copy(&mut stream, &mut io::sink())?;
+    if let Some(child) = child {
+        named("child", child)?;
+        sys::wait_for(child)?;
+    }
+    Ok(())
+}
+
 /// `tcp-serve <how> <ip> <take> <give>`: names the port that it listens on, takes one connection,
 /// reads and writes so many bytes, and closes first.
 pub(crate) fn serve(args: &[OsString]) -> Result<()> {

@@ -46,3 +46,10 @@ pub(crate) fn keep(args: &[OsString]) -> Result<()> {
     linger();
     sys::exit_group(i32::from(status != 0));
 }
+
+/// `copy <path>`: copies this program.
+pub(crate) fn copy(args: &[OsString]) -> Result<()> {
+    let to = args.first().context("no path")?;
+    std::fs::copy(std::env::current_exe()?, to)?;
+    Ok(())
+}

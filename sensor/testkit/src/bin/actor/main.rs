@@ -31,6 +31,7 @@ fn main() -> Result<()> {
         "hold" => keep::hold(),
         "parent" => keep::parent(&args),
         "keep" => keep::keep(&args),
+        "copy" => keep::copy(&args),
 
         "exec" => program::exec(&args),
         "exec-chain" => program::exec_chain(&args),
@@ -61,6 +62,7 @@ fn main() -> Result<()> {
         "session" => place::session(&args),
 
         "tcp-connect" => connection::connect(&args),
+        "tcp-later" => connection::connect_later(&args),
         "tcp-serve" => connection::serve(&args),
         "network-namespace" => connection::namespace(&args),
         "udp-serve" => flow::serve(&args),
