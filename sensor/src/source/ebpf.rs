@@ -48,8 +48,21 @@ impl Ebpf {
         Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep, listed })
     }
 
-    /// Reads what an iterator writes, record by record; `false` where the kernel has none.
+    /// Reads what an iterator writes, record by record; `false` where the kernel has none. Between its
+    /// pages goes what the ring has, or a long list would let it fill up.
     fn run(&mut self, name: &str, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<bool> {
+        self.read_pages(name, on, |source, on| {
+            source.drain(on);
+        })
+    }
+
+    /// The same with something else between the pages.
+    fn read_pages(
+        &mut self,
+        name: &str,
+        on: &mut dyn FnMut(&Observation<'_>),
+        between: fn(&mut Self, &mut dyn FnMut(&Observation<'_>)),
+    ) -> io::Result<bool> {
         let Some(iterator) = self.probes.iterate(name) else { return Ok(false) };
         let mut iterator = File::from(iterator?);
         let mut bytes = vec![0; ITERATOR_BYTES];
@@ -73,6 +86,7 @@ impl Ebpf {
             let left = rest.len();
             bytes.copy_within(filled - left..filled, 0);
             filled = left;
+            between(self, on);
         }
     }
 }
@@ -121,7 +135,8 @@ impl Source for Ebpf {
     }
 
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
-        if !self.run("existing", on)? {
+        // What events tell of those that are listed comes after the list.
+        if !self.read_pages("existing", on, |_, _| ())? {
             procfs::snapshot(&mut self.procfs, on)?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! bpftrace on the same three tracepoints, printing what we print, as far as it can.
+//! bpftrace on the same tracepoints, printing what we print, as far as it can.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -11,7 +11,7 @@ use wanglou_testkit::{scratch::Scratch, sys};
 
 /// Arguments are read from the new image's memory, as ours are: at `execve`'s own tracepoints they
 /// could be had more easily, but those make every system call of the host dearer.
-const PROGRAM: &str = r#"
+pub(super) const PROCESSES: &str = r#"
 BEGIN { printf("ready\n"); }
 tracepoint:sched:sched_process_fork { printf("fork %d %d\n", args->parent_pid, args->child_pid); }
 tracepoint:sched:sched_process_exec {
@@ -22,8 +22,19 @@ tracepoint:sched:sched_process_exit {
   printf("exit %d %d\n", pid, ((struct task_struct *)curtask)->exit_code);
 }
 "#;
+/// It has no owners, no bytes and no names of errors; what it has is a line for each change of state.
+pub(super) const CONNECTIONS: &str = r#"
+BEGIN { printf("ready\n"); }
+tracepoint:sock:inet_sock_set_state {
+  printf("state %d %s %d %d %s:%d %s:%d\n", pid, comm, args->oldstate, args->newstate,
+    ntop(args->family, args->saddr), args->sport, ntop(args->family, args->daddr), args->dport);
+}
+"#;
+/// What its lines begin with that stand for an event.
+const KINDS: [&[u8]; 4] = [b"fork ", b"exec ", b"exit ", b"state "];
 /// It finds tracepoints in tracefs, which not every host has mounted: mounted for it alone.
-const START: &str = "mount -t tracefs tracefs /sys/kernel/tracing && exec bpftrace \"$1\"";
+const START: &str = "test -d /sys/kernel/tracing/events || test -d /sys/kernel/debug/tracing/events \
+    || mount -t tracefs tracefs /sys/kernel/tracing; exec bpftrace \"$1\"";
 const SIGINT: i32 = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
@@ -42,9 +53,9 @@ pub(super) struct Ended {
 
 impl Bpftrace {
     /// Starts it and waits until its probes are attached.
-    pub(super) fn start() -> Result<Self> {
+    pub(super) fn start(program: &str) -> Result<Self> {
         let scratch = Scratch::new("bpftrace")?;
-        fs::write(scratch.join("program"), PROGRAM)?;
+        fs::write(scratch.join("program"), program)?;
         let child = Command::new("unshare")
             .args(["--mount", "sh", "-c", START, "sh"])
             .arg(scratch.join("program"))
@@ -92,9 +103,7 @@ impl Bpftrace {
         for file in ["stdout", "stderr"] {
             for line in BufReader::new(File::open(self.scratch.join(file))?).split(b'\n') {
                 let line = line?;
-                delivered += u64::from(
-                    [&b"fork "[..], b"exec ", b"exit "].iter().any(|kind| line.starts_with(kind)),
-                );
+                delivered += u64::from(KINDS.iter().any(|kind| line.starts_with(kind)));
                 lost += lost_events(&String::from_utf8_lossy(&line)).unwrap_or_default();
             }
         }

@@ -9,6 +9,7 @@ mod network;
 mod pairs;
 mod probes;
 mod process;
+mod proxy;
 mod sampled;
 mod syscall;
 mod table;

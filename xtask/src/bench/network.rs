@@ -14,6 +14,7 @@ use wanglou_testkit::{Watch, proc};
 use super::pairs::{self, Better};
 use super::probes::{self, Statistics};
 use super::process;
+use super::proxy;
 use super::sampled::Shares;
 use crate::{debian, shell};
 
@@ -33,7 +34,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     debian::ensure(
-        &["nginx-light", "wrk", "iperf3", "linux-perf", "bpftool"],
+        &["nginx-light", "wrk", "iperf3", "linux-perf", "bpftool", "bpftrace"],
         "measuring the network",
     )?;
     let load = Load { total: args.connections, ..CONNECTIONS };
@@ -52,7 +53,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         println!("{}\n", Shares::of(load)?.describe());
         pairs::compare(args.pairs, unit, better, load)?;
     }
-    programs(load, &nginx, args.seconds)
+    programs(load, &nginx, args.seconds)?;
+    proxy::run(args.seconds)
 }
 
 type Measure<'a> = &'a dyn Fn() -> Result<f64>;
@@ -61,9 +63,14 @@ const CONNECTIONS: Load =
     Load { total: 20_000, servers: 2, clients: 2, null: false, spread: false };
 
 fn wrk(port: u16, seconds: u64) -> Result<f64> {
+    wrk_with(port, 32, seconds)
+}
+
+/// Requests a second over so many connections.
+pub(super) fn wrk_with(port: u16, connections: u64, seconds: u64) -> Result<f64> {
     let url = format!("http://127.0.0.1:{port}/");
     let mut command = Command::new("wrk");
-    command.args(["-t1", "-c32", &format!("-d{seconds}s"), &url]);
+    command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), &url]);
     let printed = shell::read(&mut command)?;
     let line = printed.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
     line.context("wrk names no Requests/sec")?.trim().parse().context("wrk printed no number")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use wanglou_testkit::{Watch, ledger, proc, storm};
 
-use super::bpftrace::Bpftrace;
+use super::bpftrace::{Bpftrace, PROCESSES};
 use super::probes::{self, Runs};
 use super::process;
 
@@ -82,7 +82,7 @@ fn watch(backend: &str, total: u64, workers: u64) -> Result<Figures> {
 }
 
 fn bpftrace(total: u64, workers: u64) -> Result<Figures> {
-    let bpftrace = Bpftrace::start()?;
+    let bpftrace = Bpftrace::start(PROCESSES)?;
     let programs = proc::programs_held(bpftrace.pid())?;
     let mut figures = under(bpftrace.pid(), &programs, total, workers)?;
     let ended = bpftrace.stop()?;

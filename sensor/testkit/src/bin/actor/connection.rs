@@ -55,6 +55,20 @@ pub(crate) fn connect_later(args: &[OsString]) -> Result<()> {
     Ok(())
 }
 
+/// `tcp-hold <n>`: has so many connections with itself, both ends each, until its stdin is closed.
+pub(crate) fn hold(args: &[OsString]) -> Result<()> {
+    let (connections, _) = number(args)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let mut held = Vec::new();
+    for _ in 0..connections {
+        held.push((TcpStream::connect(address)?, listener.accept()?));
+    }
+    named("held", connections)?;
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
 /// `tcp-serve <how> <ip> <take> <give>`: names the port that it listens on, takes one connection,
 /// reads and writes so many bytes, and closes first.
 pub(crate) fn serve(args: &[OsString]) -> Result<()> {

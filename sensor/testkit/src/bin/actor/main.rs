@@ -63,6 +63,7 @@ fn main() -> Result<()> {
 
         "tcp-connect" => connection::connect(&args),
         "tcp-later" => connection::connect_later(&args),
+        "tcp-hold" => connection::hold(&args),
         "tcp-serve" => connection::serve(&args),
         "network-namespace" => connection::namespace(&args),
         "udp-serve" => flow::serve(&args),
