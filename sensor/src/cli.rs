@@ -74,12 +74,14 @@ pub struct Connections {
     /// Report connections over loopback addresses too
     #[arg(long)]
     include_loopback: bool,
-    /// Whether to report connections, in the order given: `drop` or `keep`, and the conditions
-    /// direction=egress|ingress|listen, address=RANGE, port=RANGE, uid=N, cgroup=PATH,
-    /// executable=PATH, with commas between alternatives. The first rule that holds decides
+    /// A rule for which connections to report: `drop` or `keep`, and conditions of
+    /// direction=egress|ingress|listen, address=RANGE, port=RANGE, uid=N, cgroup=PATH and
+    /// executable=PATH, with commas between alternatives. Of several rules the first that holds
+    /// decides; what none speaks of is kept
     #[arg(long, value_name = "RULE")]
     filter: Vec<Rule>,
-    /// Connections that one process may have reported in a second; those beyond are counted. 0: all
+    /// Connections that one process may have reported a second, on the average of ten; those beyond
+    /// are counted. 0: all
     #[arg(long, value_name = "N", default_value_t = Limits::default().process, value_parser = limit)]
     process_limit: u32,
     /// The same of one cgroup

@@ -58,3 +58,38 @@ fn sockets_are_listed_with_their_owner() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn rules_hold_for_what_is_listed() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::alone()?;
+    let kept = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let dropped = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let ports = [kept.local_addr()?.port(), dropped.local_addr()?.port()];
+    let held =
+        (TcpStream::connect(kept.local_addr()?)?, TcpStream::connect(dropped.local_addr()?)?);
+    let me = std::env::current_exe()?;
+    let watch = Watch::builder()
+        .backend("cn_proc")
+        .arg("--include-loopback")
+        .arg("--filter")
+        .arg(&format!("drop port={} executable={}", ports[1], me.display()))
+        .start()?;
+    let stream = watch.stop()?.stream()?;
+    drop(held);
+    let ours = |port: u16| {
+        let is_ours = |event: &&Value| {
+            pid(event) == Some(process::id())
+                && ["destination.port", "source.port"]
+                    .iter()
+                    .any(|end| number(event, end) == Some(port.into()))
+        };
+        stream.events().iter().filter(is_ours).count()
+    };
+    // Who listens, and the end that connected; nobody has taken the other.
+    ensure!(ours(ports[0]) == 2, "{} events of the port that no rule names", ours(ports[0]));
+    ensure!(ours(ports[1]) == 0, "{} events of the port that a rule drops", ours(ports[1]));
+    Ok(())
+}

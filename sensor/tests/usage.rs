@@ -64,6 +64,27 @@ fn a_ring_that_is_no_number() -> Result<()> {
 }
 
 #[test]
+fn a_rule_without_a_verdict() -> Result<()> {
+    wrong_usage(&["watch", "--filter", "port=80"])
+}
+
+#[test]
+fn a_rule_with_an_unknown_condition() -> Result<()> {
+    wrong_usage(&["watch", "--filter", "drop weather=rain"])
+}
+
+#[test]
+fn more_rules_than_there_is_room_for() -> Result<()> {
+    let rules = ["--filter", "keep port=80"].repeat(65);
+    wrong_usage(&[&["watch"], &rules[..]].concat())
+}
+
+#[test]
+fn a_limit_that_is_no_number() -> Result<()> {
+    wrong_usage(&["watch", "--process-limit", "many"])
+}
+
+#[test]
 fn help_is_no_error() -> Result<()> {
     let output = ends(Command::new(bins::sensor()?).args(["watch", "--help"]))?;
     ensure!(output.status.success(), "--help ends with {}", output.status);
