@@ -43,6 +43,19 @@ pub enum Category {
     Network,
 }
 
+impl Category {
+    /// Every category.
+    pub const ALL: [Self; 2] = [Self::Process, Self::Network];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Network => "network",
+        }
+    }
+}
+
 impl Action {
     /// Every action that is counted, in the order of its number.
     pub const ALL: [Self; 13] = [

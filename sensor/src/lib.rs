@@ -5,6 +5,7 @@ pub mod action;
 pub mod cli;
 pub mod clock;
 pub mod cn_proc;
+pub mod config;
 pub mod decode;
 pub mod doctor;
 pub mod enrich;

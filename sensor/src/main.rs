@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use wanglou_sensor::cli::{Cli, Command, Output, Watch};
+use wanglou_sensor::cli::{Cli, Command, Config, Output, Watch};
+use wanglou_sensor::config::{Layers, Problem};
 use wanglou_sensor::output::{Format, Pretty};
 use wanglou_sensor::{doctor, kernel, watch};
 
@@ -18,13 +19,14 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(log_filter()).with_writer(std::io::stderr).init();
     let done = match cli.command {
         Command::Watch(options) => run_watch(&options),
+        Command::Config(command) => Ok(run_config(&command)),
         Command::Doctor => doctor::run().context("cannot examine this host"),
         Command::Loader { ring_bytes, args_bytes, network, connections } => {
             let sizes = kernel::Sizes { ring_bytes, args_bytes };
             match kernel::Network::try_from(&connections) {
                 Ok(asked) => {
                     let network = network.then_some(asked);
-                    return kernel::run_loader(kernel::Request { sizes, network });
+                    return kernel::run_loader(&kernel::Request { sizes, network });
                 }
                 Err(error) => Err(error.into()),
             }
@@ -67,6 +69,33 @@ fn usage(error: &clap::Error) -> ExitCode {
         [what, values, "(--help tells more)"].join(" ").replace("  ", " ")
     );
     ExitCode::from(2)
+}
+
+fn run_config(command: &Config) -> ExitCode {
+    let loaded = match command {
+        Config::Check { file } => Layers::of_file(file).load(),
+        Config::Show(layered) => layered.load(),
+    };
+    match (command, loaded) {
+        (_, Err(problems)) => complain(&problems),
+        (Config::Show(_), Ok(effective)) => {
+            print!("{effective}");
+            ExitCode::SUCCESS
+        }
+        (Config::Check { file }, Ok(effective)) => {
+            let settings = effective.places.len();
+            println!("{}: all is well: {settings} settings of its own", file.display());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Everything at once, a line each.
+fn complain(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("wanglou-sensor: {problem}");
+    }
+    ExitCode::FAILURE
 }
 
 fn run_watch(options: &Watch) -> Result<ExitCode> {

@@ -81,7 +81,7 @@ struct Handover {
 }
 
 /// Loads, hands over to `socket`, and returns whether there are probes.
-pub(super) fn run(socket: BorrowedFd<'_>, request: Request) -> io::Result<bool> {
+pub(super) fn run(socket: BorrowedFd<'_>, request: &Request) -> io::Result<bool> {
     let (loaded, fds) = match load(request) {
         Ok(Handover { reports, fds, cpus }) => {
             (Loaded { version: VERSION, error: None, programs: reports, cpus }, fds)
@@ -96,7 +96,7 @@ pub(super) fn run(socket: BorrowedFd<'_>, request: Request) -> io::Result<bool> 
     Ok(loaded.error.is_none())
 }
 
-fn load(request: Request) -> Result<Handover, LoadError> {
+fn load(request: &Request) -> Result<Handover, LoadError> {
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Cpus(error))? as u32;
     let mut knowledge = study(cpus)?;
     let sizes = request.sizes;

@@ -52,7 +52,7 @@ pub struct Request {
 }
 
 /// Which connections to see.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     /// Those of the host with itself over loopback addresses too.
     pub loopback: bool,
@@ -94,7 +94,7 @@ impl Default for Sizes {
 }
 
 /// The loader's `main`: the socket to its worker is standard input.
-pub fn run_loader(request: Request) -> ExitCode {
+pub fn run_loader(request: &Request) -> ExitCode {
     match loader::run(io::stdin().as_fd(), request) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

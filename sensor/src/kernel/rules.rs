@@ -91,7 +91,7 @@ fn cgroups(tables: &Tables) -> Vec<(u64, u64)> {
         match id(path) {
             Some(id) => known.push((id, rules)),
             None => {
-                eprintln!("wanglou-sensor: no cgroup {path}: a rule that names it finds nothing")
+                eprintln!("wanglou-sensor: no cgroup {path}: a rule that names it finds nothing");
             }
         }
     }

@@ -22,6 +22,9 @@ const BATCH_BYTES: usize = 64 << 10;
 /// The kernel fills at most so much at once (`PAGE_SIZE << 3` in `kernel/bpf/bpf_iter.c`).
 const ITERATOR_BYTES: usize = 32 << 10;
 
+/// What is done between two pages of an iterator.
+type Between = fn(&mut Ebpf, &mut dyn FnMut(&Observation<'_>));
+
 /// The probes, and what has been counted of them.
 pub(super) struct Ebpf {
     probes: Probes,
@@ -61,7 +64,7 @@ impl Ebpf {
         &mut self,
         name: &str,
         on: &mut dyn FnMut(&Observation<'_>),
-        between: fn(&mut Self, &mut dyn FnMut(&Observation<'_>)),
+        between: Between,
     ) -> io::Result<bool> {
         let Some(iterator) = self.probes.iterate(name) else { return Ok(false) };
         let mut iterator = File::from(iterator?);

@@ -1,0 +1,186 @@
+//! What an operator sets: defaults, a TOML file, the environment, flags, in this order, the later over the
+//! earlier.
+//!
+//! ```text
+//! settings   every setting: its path, its range, where it goes     raw   a value as it was written
+//! file, environment, flags   the layers: paths and raw values      problem   what is wrong, and where
+//! ```
+//!
+//! Everything that is wrong is told at once, and nothing of it comes into force.
+
+mod environment;
+mod file;
+mod flags;
+mod problem;
+mod raw;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use problem::Problem;
+
+use crate::action::Category;
+use crate::kernel::{Network, Request, Sizes};
+use crate::source::Backend;
+use raw::Raw;
+use settings::SETTINGS;
+
+/// Where the service looks for its file unless it is told another.
+pub const DEFAULT_FILE: &str = "/etc/wanglou/sensor.toml";
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Which way to see.
+    pub backend: Backend,
+    /// What to report.
+    pub events: Vec<Category>,
+    /// How large what the probes use is.
+    pub sizes: Sizes,
+    /// Which connections to report.
+    pub network: Network,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Auto,
+            events: vec![Category::Process, Category::Network],
+            sizes: Sizes::default(),
+            network: Network::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What the probes are to do.
+    pub fn request(&self) -> Request {
+        let wanted = self.events.contains(&Category::Network);
+        Request { sizes: self.sizes, network: wanted.then(|| self.network.clone()) }
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A line of a file, from 1.
+    File(PathBuf, usize),
+    /// A variable.
+    Environment(String),
+    /// `--set`.
+    Flag,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag => f.write_str("--set"),
+        }
+    }
+}
+
+/// A value as a layer has it.
+struct Given {
+    path: String,
+    raw: Raw,
+    place: Place,
+}
+
+/// Settings, and where those come from that are not the defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effective {
+    /// What is in force.
+    pub config: Config,
+    /// By path.
+    pub places: BTreeMap<&'static str, Place>,
+}
+
+/// The layers to read.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    /// The file, if there is one.
+    pub file: Option<PathBuf>,
+    /// `path=value`, as flags have it.
+    pub flags: Vec<String>,
+    /// Names and values of variables.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Layers {
+    /// A file and nothing else.
+    pub fn of_file(file: &Path) -> Self {
+        Self { file: Some(file.to_owned()), ..Self::default() }
+    }
+
+    /// A file that was named, else the usual one if it is there; flags; this process's environment.
+    pub fn here(file: Option<&Path>, flags: &[String]) -> Self {
+        let usual = Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists());
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        Self {
+            file: file.or(usual).map(Path::to_owned),
+            flags: flags.to_vec(),
+            environment: std::env::vars_os()
+                .map(|(name, value)| (text(name), text(value)))
+                .collect(),
+        }
+    }
+
+    /// Reads them all.
+    pub fn load(&self) -> Result<Effective, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut given = Vec::new();
+        if let Some(path) = &self.file {
+            file::read(path, &mut given, &mut problems);
+        }
+        environment::read(&self.environment, &mut given);
+        flags::read(&self.flags, &mut given, &mut problems);
+        let mut effective = Effective::default();
+        for given in given {
+            match effective.set(&given) {
+                Ok(path) => {
+                    effective.places.insert(path, given.place);
+                }
+                Err(what) => problems.push(Problem::new(given.place, what)),
+            }
+        }
+        if problems.is_empty() { Ok(effective) } else { Err(problems) }
+    }
+}
+
+impl Effective {
+    fn set(&mut self, given: &Given) -> Result<&'static str, String> {
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.path == given.path) else {
+            return Err(problem::unknown(&given.path, SETTINGS.iter().map(|setting| setting.path)));
+        };
+        (setting.set)(&mut self.config, &given.raw)
+            .map_err(|what| format!("{} = {}: {what}", given.path, given.raw))?;
+        Ok(setting.path)
+    }
+}
+
+/// As a file that would say the same, with where each value comes from.
+impl fmt::Display for Effective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = SETTINGS.iter().map(|setting| {
+            let value = (setting.show)(&self.config);
+            let place =
+                self.places.get(setting.path).map_or("default".to_owned(), Place::to_string);
+            (format!("{} = {value}", setting.path), place)
+        });
+        let lines: Vec<_> = lines.collect();
+        // One long value shall not push the others' places off the screen.
+        const WIDEST: usize = 44;
+        let width = lines.iter().map(|(line, _)| line.len()).filter(|len| *len <= WIDEST).max();
+        for (line, place) in &lines {
+            writeln!(f, "{line:width$}  # {place}", width = width.unwrap_or(0))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

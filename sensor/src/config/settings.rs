@@ -1,0 +1,109 @@
+//! Every setting. One more is a field of [`Config`] and an entry here.
+
+use std::fmt::Display;
+
+use clap::ValueEnum as _;
+
+use super::Config;
+use super::raw::Raw;
+use crate::action::Category;
+use crate::filter::{Filter, Rule};
+use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
+use crate::source::Backend;
+
+/// A setting: where it stands, how its value is checked and kept, and how it is written.
+pub(super) struct Setting {
+    pub(super) path: &'static str,
+    pub(super) set: fn(&mut Config, &Raw) -> Result<(), String>,
+    pub(super) show: fn(&Config) -> String,
+}
+
+/// In the order in which they are shown.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        path: "sensor.backend",
+        set: |to, raw| raw.text(backend).map(|value| to.backend = value),
+        show: |of| quoted(name(&of.backend)),
+    },
+    Setting {
+        path: "sensor.events",
+        set: |to, raw| raw.list(',', category).map(|value| to.events = value),
+        show: |of| list(of.events.iter().map(|category| category.name())),
+    },
+    Setting {
+        path: "sensor.ring_bytes",
+        set: |to, raw| ring_bytes(raw).map(|value| to.sizes.ring_bytes = value),
+        show: |of| of.sizes.ring_bytes.to_string(),
+    },
+    Setting {
+        path: "sensor.args_bytes",
+        set: |to, raw| args_bytes(raw).map(|value| to.sizes.args_bytes = value),
+        show: |of| of.sizes.args_bytes.to_string(),
+    },
+    Setting {
+        path: "network.include_loopback",
+        set: |to, raw| raw.switch().map(|value| to.network.loopback = value),
+        show: |of| of.network.loopback.to_string(),
+    },
+    Setting {
+        path: "network.filter",
+        set: |to, raw| filter(raw).map(|value| to.network.filter = value),
+        show: |of| list(of.network.filter.rules()),
+    },
+    Setting {
+        path: "network.process_limit",
+        set: |to, raw| raw.number(0..=MAX_LIMIT).map(|value| to.network.limits.process = value),
+        show: |of| of.network.limits.process.to_string(),
+    },
+    Setting {
+        path: "network.cgroup_limit",
+        set: |to, raw| raw.number(0..=MAX_LIMIT).map(|value| to.network.limits.cgroup = value),
+        show: |of| of.network.limits.cgroup.to_string(),
+    },
+];
+
+fn backend(text: &str) -> Result<Backend, String> {
+    let one_of = || one_of(Backend::value_variants().iter().map(name));
+    Backend::from_str(text, false).map_err(|_| one_of())
+}
+
+fn name(backend: &Backend) -> String {
+    backend.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn category(text: &str) -> Result<Category, String> {
+    let found = Category::ALL.into_iter().find(|category| category.name() == text);
+    found.ok_or_else(|| one_of(Category::ALL.iter().map(|category| category.name())))
+}
+
+fn ring_bytes(raw: &Raw) -> Result<u32, String> {
+    let bytes: u32 = raw.number(MIN_RING_BYTES..=MAX_RING_BYTES)?;
+    let is_power = bytes.is_power_of_two();
+    is_power.then_some(bytes).ok_or_else(|| "it has to be a power of two".to_owned())
+}
+
+fn args_bytes(raw: &Raw) -> Result<u32, String> {
+    let bytes = raw.number(0..=u32::MAX)?;
+    let is_step = ARGS_STEPS.contains(&bytes);
+    is_step.then_some(bytes).ok_or_else(|| one_of(ARGS_STEPS))
+}
+
+/// Rules have commas and spaces: in variables and flags, semicolons stand between them.
+fn filter(raw: &Raw) -> Result<Filter, String> {
+    let rules = raw.list(';', |text| text.parse::<Rule>().map_err(|error| error.to_string()))?;
+    Filter::new(rules).map_err(|error| error.to_string())
+}
+
+fn one_of(values: impl IntoIterator<Item = impl Display>) -> String {
+    let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+    format!("it has to be one of {}", values.join(", "))
+}
+
+fn quoted(text: impl Display) -> String {
+    format!("{:?}", text.to_string())
+}
+
+fn list(values: impl IntoIterator<Item = impl Display>) -> String {
+    let values: Vec<_> = values.into_iter().map(quoted).collect();
+    format!("[{}]", values.join(", "))
+}

@@ -1,0 +1,117 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn of_text(text: &str) -> Result<Effective, Vec<String>> {
+    let (mut given, mut problems) = (Vec::new(), Vec::new());
+    file::parse(Path::new("sensor.toml"), text, &mut given, &mut problems);
+    let mut effective = Effective::default();
+    for given in given {
+        match effective.set(&given) {
+            Ok(path) => drop(effective.places.insert(path, given.place)),
+            Err(what) => problems.push(Problem::new(given.place, what)),
+        }
+    }
+    let told: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    if told.is_empty() { Ok(effective) } else { Err(told) }
+}
+
+fn layered(environment: &[(&str, &str)], flags: &[&str]) -> Result<Effective, Vec<Problem>> {
+    let text = |text: &&str| (*text).to_owned();
+    Layers {
+        file: None,
+        flags: flags.iter().map(text).collect(),
+        environment: environment.iter().map(|(name, value)| (text(name), text(value))).collect(),
+    }
+    .load()
+}
+
+#[test]
+fn a_file_says_what_differs() {
+    let effective = of_text(
+        "[network]\nfilter = [\"drop port=80\", \"keep\"]\nprocess_limit = 1_000\n\n\
+         [sensor]\nbackend = \"cn_proc\"\nring_bytes = 0x1000\n",
+    )
+    .expect("a configuration");
+    assert_eq!(effective.config.backend, Backend::CnProc);
+    assert_eq!(effective.config.network.filter.rules().len(), 2);
+    assert_eq!(effective.config.network.limits.process, 1000);
+    assert_eq!(effective.config.sizes.ring_bytes, 4096);
+    assert_eq!(effective.config.network.limits.cgroup, Config::default().network.limits.cgroup);
+    let place = Place::File("sensor.toml".into(), 3);
+    assert_eq!(effective.places["network.process_limit"], place);
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let problems = of_text(
+        "[sensor]\nbackend = \"magic\"\nring_bytes = 5000\nargs_bytes = 1\n\
+         [netwrok]\nprocess_limit = 5\n\
+         [network]\nprocess_limit = -1\ninclude_loopback = \"yes\"\nfilter = [\"drop x\"]\n",
+    )
+    .expect_err("nothing of this is right");
+    let expected = [
+        "sensor.toml:2: sensor.backend = \"magic\": it has to be one of auto, ebpf, cn_proc",
+        "sensor.toml:3: sensor.ring_bytes = 5000: it has to be a power of two",
+        "sensor.toml:4: sensor.args_bytes = 1: it has to be one of 32768, 65536, 131072",
+        "sensor.toml:6: there is no setting \"netwrok.process_limit\": network.process_limit is near",
+        "sensor.toml:8: network.process_limit = -1: it has to be from 0 to 100000000",
+        "sensor.toml:9: network.include_loopback = \"yes\": it has to be true or false",
+        "sensor.toml:10: network.filter = [\"drop x\"]: `x` is no condition",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for expected in expected {
+        assert!(problems.iter().any(|told| told.starts_with(expected)), "{problems:#?}");
+    }
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_with_its_line() {
+    let problems = of_text("[sensor]\nbackend = \n").expect_err("no value");
+    assert!(problems[0].starts_with("sensor.toml:2: "), "{problems:?}");
+}
+
+#[test]
+fn the_later_layer_counts() {
+    let variables =
+        [("WANGLOU_NETWORK__PROCESS_LIMIT", "7"), ("WANGLOU_LOG", "debug"), ("HOME", "/root")];
+    let effective = layered(&variables, &[]).expect("a configuration");
+    assert_eq!(effective.config.network.limits.process, 7);
+    let effective = layered(&variables, &["network.process_limit=8"]).expect("a configuration");
+    assert_eq!(effective.config.network.limits.process, 8);
+    assert_eq!(effective.places["network.process_limit"], Place::Flag);
+
+    let problems = layered(&[("WANGLOU_NETWORK__LIMIT", "7")], &["sensor.backend"]);
+    let problems = problems.expect_err("neither is right");
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[1].to_string().starts_with("WANGLOU_NETWORK__LIMIT: "), "{problems:?}");
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let rules = ["network.filter=drop port=80 uid=0; keep", "sensor.events=network"];
+    let effective = layered(&[], &rules).expect("a configuration");
+    let again = of_text(&effective.to_string()).expect("the same");
+    assert_eq!(again.config, effective.config);
+    assert_eq!(again.places.len(), SETTINGS.len());
+}
+
+#[test]
+fn no_path_stands_twice() {
+    let mut paths: Vec<_> = SETTINGS.iter().map(|setting| setting.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), SETTINGS.len());
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,80}|(\\[[a-z]{0,8}\\]\n)?[a-z._]{1,20} = [^\n]{0,20}\n") {
+        let _ = of_text(&text);
+    }
+
+    #[test]
+    fn no_flag_panics(path in "[a-z._]{0,24}", value in "\\PC{0,24}") {
+        let _ = layered(&[], &[&format!("{path}={value}")]);
+    }
+}
