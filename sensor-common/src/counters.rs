@@ -66,3 +66,10 @@ pub struct Counters {
     /// Those of them that wait no more.
     pub settled: u64,
 }
+
+impl Counters {
+    /// Events that were seen and are lost, whatever the cause.
+    pub fn lost(&self) -> u64 {
+        self.ring_full + self.oversized + self.nested + self.table_full + self.throttled
+    }
+}

@@ -29,9 +29,14 @@ pub enum Command {
     Watch(Watch),
     /// Say what this kernel and these rights allow, and what to do about the rest
     Doctor,
+    /// Run as a service: as `watch`, by settings, and again whenever it is ended by something
+    Run(Layered),
     /// Check a configuration, or show the one in force
     #[command(subcommand)]
     Config(Config),
+    /// Do the work of `run`: the sensor starts itself so
+    #[command(hide = true, name = crate::service::WORKER)]
+    Worker,
     /// Attach the probes and hand them over: the sensor starts itself so
     #[command(hide = true, name = crate::kernel::LOADER)]
     Loader {

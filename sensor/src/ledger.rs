@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use wanglou_api::event::Ledger as View;
 
 use crate::action::{Action, Category};
+use crate::books::{self, Books};
 
 /// Why an event was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +29,13 @@ pub enum Cause {
     Shed,
     /// The process or its cgroup began more than its share.
     Throttled,
+    /// The worker was killed with it.
+    WorkerKilled,
 }
 
 impl Cause {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RingFull,
         Self::Oversized,
         Self::Recursion,
@@ -41,6 +44,7 @@ impl Cause {
         Self::QueueFull,
         Self::Shed,
         Self::Throttled,
+        Self::WorkerKilled,
     ];
 
     /// As it stands in the ledger.
@@ -54,6 +58,7 @@ impl Cause {
             Self::QueueFull => "queue_full",
             Self::Shed => "shed",
             Self::Throttled => "throttled",
+            Self::WorkerKilled => "worker_killed",
         }
     }
 }
@@ -111,33 +116,41 @@ pub fn named(counts: &ByAction) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// The books.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ledger {
-    produced: ByAction,
-    dropped: Losses,
-}
+/// What is written into the books.
+#[derive(Clone, Debug)]
+pub struct Ledger(Books);
 
 impl Ledger {
+    /// Of these books.
+    pub fn of(books: Books) -> Self {
+        Self(books)
+    }
+
     /// An event enters the queue.
     pub fn produce(&mut self, action: Action) {
-        self.produced[action as usize] += 1;
+        self.0.page().produced[action as usize].add(1);
     }
 
     /// Events are lost that had not been produced yet.
     pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
-        self.produced[action as usize] += events;
-        self.dropped.add(cause, action, events);
+        let page = self.0.page();
+        page.produced[action as usize].add(events);
+        page.dropped[cause as usize][action as usize].add(events);
     }
 
-    /// The balance, given what the output has.
-    pub fn balance(&self, delivered: &ByAction) -> Balance {
-        let settled = delivered.iter().sum::<u64>() + self.dropped.total();
+    /// The balance as it stands.
+    pub fn balance(&self) -> Balance {
+        let page = self.0.page();
+        // In this order: what is delivered meanwhile has been produced before.
+        let delivered = books::read(&page.delivered);
+        let produced = books::read(&page.produced);
+        let dropped = Losses(page.dropped.each_ref().map(books::read));
+        let settled = delivered.iter().sum::<u64>() + dropped.total();
         Balance {
-            produced: named(&self.produced),
-            delivered: named(delivered),
-            dropped: self.dropped.named(),
-            in_flight: self.produced.iter().sum::<u64>() - settled,
+            produced: named(&produced),
+            delivered: named(&delivered),
+            dropped: dropped.named(),
+            in_flight: produced.iter().sum::<u64>().saturating_sub(settled),
         }
     }
 }
@@ -187,14 +200,14 @@ mod tests {
 
     #[test]
     fn what_is_produced_is_somewhere() {
-        let mut ledger = Ledger::default();
+        let books = Books::new().expect("memory");
+        let mut ledger = Ledger::of(books.clone());
         for _ in 0..5 {
             ledger.produce(Action::Exec);
         }
         ledger.lose(Cause::RingFull, Action::Fork, 3);
-        let mut delivered = ByAction::default();
-        delivered[Action::Exec as usize] = 2;
-        let balance = ledger.balance(&delivered);
+        books.page().delivered[Action::Exec as usize].add(2);
+        let balance = ledger.balance();
 
         assert_eq!(balance.totals(), (8, 2, 3));
         assert_eq!(balance.in_flight, 3);

@@ -2,6 +2,8 @@
 //! for. `watch.rs` tells the story.
 
 pub mod action;
+pub mod books;
+pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod cn_proc;
@@ -22,7 +24,9 @@ pub mod privileges;
 pub mod procfs;
 pub mod queue;
 pub mod reconcile;
+pub mod service;
 pub mod signal;
 pub mod sock_diag;
 pub mod source;
 pub mod watch;
+pub mod worker;

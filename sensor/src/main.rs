@@ -4,12 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use wanglou_sensor::cli::{Cli, Command, Config, Output, Watch};
+use wanglou_sensor::books::Books;
+use wanglou_sensor::cli::{Cli, Command, Config, Layered, Output, Watch};
 use wanglou_sensor::config::{Layers, Problem};
 use wanglou_sensor::output::{Format, Pretty};
-use wanglou_sensor::{doctor, kernel, watch};
+use wanglou_sensor::worker::Options;
+use wanglou_sensor::{doctor, kernel, service, watch};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -19,6 +22,8 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(log_filter()).with_writer(std::io::stderr).init();
     let done = match cli.command {
         Command::Watch(options) => run_watch(&options),
+        Command::Run(layered) => run_service(&layered),
+        Command::Worker => event_loop().and_then(|it| it.block_on(service::run_worker())),
         Command::Config(command) => Ok(run_config(&command)),
         Command::Doctor => doctor::run().context("cannot examine this host"),
         Command::Loader { ring_bytes, args_bytes, network, connections } => {
@@ -71,6 +76,18 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
+fn event_loop() -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("cannot start the event loop")
+}
+
+fn run_service(layered: &Layered) -> Result<ExitCode> {
+    match layered.load() {
+        Ok(effective) => event_loop()?.block_on(service::run(&effective)),
+        Err(problems) => Ok(complain(&problems)),
+    }
+}
+
 fn run_config(command: &Config) -> ExitCode {
     let loaded = match command {
         Config::Check { file } => Layers::of_file(file).load(),
@@ -110,12 +127,10 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
         Output::Json => Format::Json,
         Output::Pretty => Format::Pretty(Pretty::for_stdout(options.tree)),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the event loop")?;
+    let books = Books::new().context("cannot keep books")?;
     let events = options.events.iter().copied().map(Into::into).collect();
 
     let backend = options.backend;
-    runtime.block_on(watch::watch(watch::Options { backend, format, events, request }))
+    let options = Options { backend, format, events, request, books, killed: None };
+    event_loop()?.block_on(watch::watch(options))
 }

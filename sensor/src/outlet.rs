@@ -8,12 +8,22 @@ use wanglou_api::event::{
 };
 
 use crate::action::{Action, Category};
+use crate::books::Books;
 use crate::clock::Clock;
 use crate::gap::Gap;
 use crate::host::Host;
 use crate::ledger::{Balance, Cause, Ledger, Losses};
 use crate::output::Format;
 use crate::queue::{Chunk, Queue};
+
+/// A run whose worker was killed, and its books, closed.
+#[derive(Debug)]
+pub struct Killed {
+    /// `wanglou.run.id`.
+    pub run_id: String,
+    /// What it wrote, and what its supervisor made of that.
+    pub books: Books,
+}
 
 /// One output with its queue and its books.
 #[derive(Debug)]
@@ -23,22 +33,28 @@ pub struct Outlet {
     format: Format,
     queue: Queue,
     chunk: Chunk,
-    sequence: u64,
+    books: Books,
     ledger: Ledger,
     losses: Losses,
 }
 
 impl Outlet {
-    /// An outlet of this host's events of some categories.
-    pub fn new(host: &'static Host, wanted: Vec<Category>, format: Format, queue: Queue) -> Self {
+    /// An outlet of this host's events of some categories, with the books that the queue has too.
+    pub fn new(
+        host: &'static Host,
+        wanted: Vec<Category>,
+        format: Format,
+        queue: Queue,
+        books: Books,
+    ) -> Self {
         Self {
             host,
             wanted,
             format,
             queue,
             chunk: Chunk::default(),
-            sequence: 0,
-            ledger: Ledger::default(),
+            ledger: Ledger::of(books.clone()),
+            books,
             losses: Losses::default(),
         }
     }
@@ -93,11 +109,28 @@ impl Outlet {
 
     /// Writes the books as they stand.
     pub fn report_ledger(&mut self, clock: Clock, now: u64) -> Balance {
-        let balance = self.ledger.balance(&self.queue.delivered());
+        let balance = self.ledger.balance();
         let mut event = metric(clock, now, "ledger");
         event.wanglou = Some(Wanglou { ledger: Some(balance.view()), ..Wanglou::default() });
         self.write(None, &mut event);
         balance
+    }
+
+    /// Writes the last books of a run that was killed, as it would have itself.
+    pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &Killed) {
+        let page = killed.books.page();
+        if page.writing.get() != 0 {
+            // What comes next shall not stand behind half a line.
+            self.chunk.bytes.push(b'\n');
+        }
+        let balance = Ledger::of(killed.books.clone()).balance();
+        let mut event = metric(clock, now, "ledger");
+        event.wanglou = Some(Wanglou {
+            ledger: Some(balance.view()),
+            run: Some(Run { id: Some(&killed.run_id) }),
+            ..Wanglou::default()
+        });
+        self.write_as(page.sequence.get() + 1, None, &mut event);
     }
 
     /// Why the output takes no more.
@@ -122,9 +155,16 @@ impl Outlet {
     }
 
     fn write(&mut self, action: Option<Action>, event: &mut Event<'_>) {
-        self.sequence += 1;
+        let sequence = &self.books.page().sequence;
+        sequence.add(1);
+        let sequence = sequence.get();
+        event.wanglou.get_or_insert_default().run = Some(Run { id: Some(&self.host.run_id) });
+        self.write_as(sequence, action, event);
+    }
+
+    fn write_as(&mut self, sequence: u64, action: Option<Action>, event: &mut Event<'_>) {
         if let Some(meta) = &mut event.event {
-            meta.sequence = Some(self.sequence);
+            meta.sequence = Some(sequence);
         }
         let host = self.host;
         event.host = Some(HostView {
@@ -132,7 +172,6 @@ impl Outlet {
             name: Some(&host.name),
             boot: Some(Boot { id: Some(&host.boot_id) }),
         });
-        event.wanglou.get_or_insert_default().run = Some(Run { id: Some(&host.run_id) });
         self.format.write(event, &mut self.chunk.bytes);
         self.chunk.lines.push(action);
         if Queue::is_worth_sending(&self.chunk) {

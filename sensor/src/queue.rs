@@ -5,12 +5,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::action::Action;
+use crate::books::Books;
 use crate::ledger::ByAction;
 
 /// Bytes of lines that wait at most, give or take the last one.
@@ -46,11 +46,11 @@ pub struct Queue {
     writer: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    delivered: [AtomicU64; Action::ALL.len()],
+    books: Books,
 }
 
 #[derive(Debug, Default)]
@@ -63,12 +63,15 @@ struct State {
 }
 
 impl Queue {
-    /// Starts the thread that writes to `output`; `wake` is called when writing fails.
+    /// Starts the thread that writes to `output` and books what it takes; `wake` is called when writing
+    /// fails.
     pub fn start(
+        books: Books,
         output: impl Write + Send + 'static,
         wake: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { state, changed, books });
         let theirs = Arc::clone(&shared);
         let writer = thread::Builder::new()
             .name("output".into())
@@ -112,11 +115,6 @@ impl Queue {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// What has been written so far.
-    pub fn delivered(&self) -> ByAction {
-        self.shared.delivered.each_ref().map(|count| count.load(Ordering::Relaxed))
-    }
-
     /// Why writing ended, once.
     pub fn take_failure(&self) -> Option<io::Error> {
         self.shared.lock().failed.take()
@@ -142,8 +140,10 @@ impl Shared {
 
     fn write_all(&self, mut output: impl Write, wake: impl FnOnce()) {
         while let Some(mut chunk) = self.next() {
+            self.books.page().writing.set(1);
             let (written, result) = write(&mut output, &chunk.bytes);
             self.count(&chunk, written);
+            self.books.page().writing.set(0);
             let mut state = self.lock();
             state.bytes -= chunk.bytes.len();
             if let Err(error) = result {
@@ -187,8 +187,8 @@ impl Shared {
         for action in chunk.lines[..whole].iter().flatten() {
             counts[*action as usize] += 1;
         }
-        for (total, count) in self.delivered.iter().zip(counts) {
-            total.fetch_add(count, Ordering::Relaxed);
+        for (total, count) in self.books.page().delivered.iter().zip(counts) {
+            total.add(count);
         }
     }
 }
@@ -231,13 +231,14 @@ mod tests {
 
     #[test]
     fn only_whole_lines_are_delivered() {
-        let queue = Queue::start(Disk(0), || ()).expect("a thread");
+        let books = Books::new().expect("memory");
+        let queue = Queue::start(books.clone(), Disk(0), || ()).expect("a thread");
         let lines = vec![Some(Action::Fork), None, Some(Action::Exec)];
         queue.send(&mut Chunk { bytes: b"one\ntwo\nthree\n".to_vec(), lines });
 
         assert!(queue.wait_written(Duration::from_secs(10)));
 
-        let delivered = queue.delivered();
+        let delivered = crate::books::read(&books.page().delivered);
         assert_eq!(delivered.iter().sum::<u64>(), 1);
         assert_eq!(delivered[Action::Fork as usize], 1);
         let failure = queue.take_failure().map(|error| error.kind());
@@ -246,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_written_chunk_leaves_room() {
-        let queue = Queue::start(io::sink(), || ()).expect("a thread");
+        let books = Books::new().expect("memory");
+        let queue = Queue::start(books, io::sink(), || ()).expect("a thread");
         let mut chunk = Chunk { bytes: vec![b'\n'; MAX_BYTES], lines: vec![None; MAX_BYTES] };
         assert!(!queue.wait_for_room(&chunk, Duration::ZERO));
         queue.send(&mut chunk);

@@ -138,7 +138,20 @@ impl Layers {
         }
         environment::read(&self.environment, &mut given);
         flags::read(&self.flags, &mut given, &mut problems);
-        let mut effective = Effective::default();
+        Effective::of(given, problems)
+    }
+}
+
+impl Effective {
+    /// Of what [`Display`](fmt::Display) writes.
+    pub fn of_text(text: &str) -> Result<Self, Vec<Problem>> {
+        let (mut given, mut problems) = (Vec::new(), Vec::new());
+        file::parse(Path::new("-"), text, &mut given, &mut problems);
+        Self::of(given, problems)
+    }
+
+    fn of(given: Vec<Given>, mut problems: Vec<Problem>) -> Result<Self, Vec<Problem>> {
+        let mut effective = Self::default();
         for given in given {
             match effective.set(&given) {
                 Ok(path) => {
@@ -149,9 +162,7 @@ impl Layers {
         }
         if problems.is_empty() { Ok(effective) } else { Err(problems) }
     }
-}
 
-impl Effective {
     fn set(&mut self, given: &Given) -> Result<&'static str, String> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.path == given.path) else {
             return Err(problem::unknown(&given.path, SETTINGS.iter().map(|setting| setting.path)));

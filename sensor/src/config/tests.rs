@@ -5,15 +5,8 @@ use super::*;
 fn of_text(text: &str) -> Result<Effective, Vec<String>> {
     let (mut given, mut problems) = (Vec::new(), Vec::new());
     file::parse(Path::new("sensor.toml"), text, &mut given, &mut problems);
-    let mut effective = Effective::default();
-    for given in given {
-        match effective.set(&given) {
-            Ok(path) => drop(effective.places.insert(path, given.place)),
-            Err(what) => problems.push(Problem::new(given.place, what)),
-        }
-    }
-    let told: Vec<_> = problems.iter().map(Problem::to_string).collect();
-    if told.is_empty() { Ok(effective) } else { Err(told) }
+    let told = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect();
+    Effective::of(given, problems).map_err(told)
 }
 
 fn layered(environment: &[(&str, &str)], flags: &[&str]) -> Result<Effective, Vec<Problem>> {

@@ -11,7 +11,8 @@ use wanglou_sensor_common::counters::{Counters, Stream};
 pub type Totals = [Counters; Stream::ALL.len()];
 
 /// The counters' array, mapped.
-pub(super) struct CounterMap {
+#[derive(Debug)]
+pub struct CounterMap {
     base: *const Counters,
     bytes: usize,
     rows: usize,
@@ -19,7 +20,7 @@ pub(super) struct CounterMap {
 
 impl CounterMap {
     /// Maps the array of `cpus` times the number of streams; the descriptor is not needed after.
-    pub(super) fn map(fd: BorrowedFd<'_>, cpus: usize) -> io::Result<Self> {
+    pub fn map(fd: BorrowedFd<'_>, cpus: usize) -> io::Result<Self> {
         let rows = cpus * Stream::ALL.len();
         let bytes = rows * size_of::<Counters>();
         // SAFETY: a new mapping, at an address that the kernel chooses.
@@ -28,7 +29,8 @@ impl CounterMap {
         Ok(Self { base: base.cast_const().cast(), bytes, rows })
     }
 
-    pub(super) fn totals(&self) -> Totals {
+    /// What the probes counted so far.
+    pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for row in 0..self.rows {
             // SAFETY: `rows` values lie behind `base`; volatile, as the probes write them.

@@ -12,9 +12,10 @@ use wanglou_sensor_common::counters::Stream;
 use wanglou_sensor_common::{ARGS_MAX, LIMIT_WINDOW_NS, Offsets, Rules, Settings};
 
 use super::btf::{Btf, BtfError, Kind};
-use super::message::{self, Loaded, ProgramReport, VERSION};
+use super::message::{Loaded, ProgramReport, VERSION};
 use super::programs::{self, Group, Hook, PROGRAMS, Spec};
 use super::{Limits, Request, cgroup, offsets, reduce, rules, sys};
+use crate::channel;
 use crate::filter::Tables;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -92,7 +93,7 @@ pub(super) fn run(socket: BorrowedFd<'_>, request: &Request) -> io::Result<bool>
         }
     };
     let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-    message::send(socket, &loaded, &borrowed)?;
+    channel::send(socket, &loaded, &borrowed)?;
     Ok(loaded.error.is_none())
 }
 

@@ -21,7 +21,7 @@ use wanglou_sensor_common::{ARGS_LARGE, ARGS_MAX};
 
 use crate::filter::Filter;
 
-pub use counters::Totals;
+pub use counters::{CounterMap, Totals};
 pub use log::ProbeLog;
 pub use probes::{Probes, ProbesError, ProgramStatus};
 

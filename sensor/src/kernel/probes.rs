@@ -6,15 +6,15 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use aya::maps::{Map, MapData, RingBuf};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use thiserror::Error;
 use wanglou_sensor_common::counters::Stream;
 
 use super::counters::{CounterMap, Totals};
 use super::log::ProbeLog;
-use super::message::{self, Loaded};
+use super::message::{Loaded, VERSION};
 use super::programs::{Hook, PROGRAMS};
 use super::{Network, Request, sys};
+use crate::channel;
 
 /// Why there are no probes.
 #[derive(Debug, Error)]
@@ -56,6 +56,8 @@ struct Attached {
 pub struct Probes {
     ring: RingBuf<MapData>,
     counters: CounterMap,
+    counters_fd: OwnedFd,
+    cpus: u32,
     attached: Vec<Attached>,
     iterators: Vec<(&'static str, OwnedFd)>,
     programs: Vec<ProgramStatus>,
@@ -78,7 +80,8 @@ impl Probes {
         let ring = MapData::from_fd(next()?)
             .and_then(|data| RingBuf::try_from(Map::RingBuf(data)))
             .map_err(|error| ProbesError::Handover(error.to_string()))?;
-        let counters = CounterMap::map(next()?.as_fd(), loaded.cpus as usize)
+        let counters_fd = next()?;
+        let counters = CounterMap::map(counters_fd.as_fd(), loaded.cpus as usize)
             .map_err(|error| ProbesError::Handover(format!("the counters: {error}")))?;
 
         let (mut attached, mut programs) = (Vec::new(), Vec::new());
@@ -109,7 +112,8 @@ impl Probes {
                 }),
             }
         }
-        Ok(Self { ring, counters, attached, iterators, programs })
+        let cpus = loaded.cpus;
+        Ok(Self { ring, counters, counters_fd, cpus, attached, iterators, programs })
     }
 
     /// Hands every waiting record to `on`, at most `limit`; says how many there were.
@@ -133,6 +137,11 @@ impl Probes {
             }
         }
         totals
+    }
+
+    /// The map of counters, and for how many CPUs it has rows.
+    pub fn counters(&self) -> (BorrowedFd<'_>, u32) {
+        (self.counters_fd.as_fd(), self.cpus)
     }
 
     /// How often the kernel skipped a program, as it was running on that CPU already.
@@ -192,8 +201,7 @@ fn network_flags(network: &Network) -> Vec<String> {
 }
 
 fn start_loader(request: &Request) -> io::Result<(Loaded, Vec<OwnedFd>)> {
-    let (ours, theirs) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let (ours, theirs) = channel::pair()?;
     let sizes = request.sizes;
     let mut loader = Command::new("/proc/self/exe")
         .arg0("wanglou-sensor")
@@ -204,10 +212,15 @@ fn start_loader(request: &Request) -> io::Result<(Loaded, Vec<OwnedFd>)> {
         // Ctrl-C is for us: half a loader would look like a kernel that cannot serve.
         .process_group(0)
         .spawn()?;
-    let received = message::receive(&ours);
+    let received = channel::receive::<Loaded>(&ours);
     let status = loader.wait()?;
-    received.map_err(|error| match error.kind() {
+    let (loaded, fds) = received.map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => io::Error::other(format!("it ended with {status}")),
         _ => error,
-    })
+    })?;
+    if loaded.version != VERSION {
+        let other = loaded.version;
+        return Err(io::Error::other(format!("it speaks version {other}, not {VERSION}")));
+    }
+    Ok((loaded, fds))
 }

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use wanglou_sensor_common::Kind;
 use wanglou_sensor_common::counters::Stream;
 
 use super::Source;
 use super::sweep::Sweep;
 use crate::action::Action;
+use crate::books::Books;
 use crate::clock;
 use crate::decode::{self, Decoder};
 use crate::kernel::{ProbeLog, Probes, Request, Totals};
@@ -35,10 +37,11 @@ pub(super) struct Ebpf {
     refused: u64,
     sweep: Sweep,
     listed: Option<SockDiag>,
+    books: Books,
 }
 
 impl Ebpf {
-    pub(super) fn open(request: &Request) -> Result<Self, String> {
+    pub(super) fn open(request: &Request, books: Books) -> Result<Self, String> {
         let procfs =
             procfs::Reader::open().map_err(|error| format!("cannot read /proc: {error}"))?;
         let probes = Probes::load(request).map_err(|error| error.to_string())?;
@@ -48,7 +51,7 @@ impl Ebpf {
         let unlisted = request.network.as_ref().filter(|_| !is_listed);
         let listed = sock_diag::open_or_go_without(unlisted);
         let sweep = Sweep::default();
-        Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep, listed })
+        Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep, listed, books })
     }
 
     /// Reads what an iterator writes, record by record; `false` where the kernel has none. Between its
@@ -112,11 +115,17 @@ fn complete<'a>(
 impl Source for Ebpf {
     fn drain(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> bool {
         let (decoder, refused) = (&mut self.decoder, &mut self.refused);
-        let records = self.probes.drain(BATCH_BYTES, &mut |record| match decoder.decode(record) {
-            Ok(seen) => on(&seen),
-            Err(error) => {
-                tracing::error!(%error, kind = ?decode::kind(record), "a record is refused");
-                *refused += 1;
+        let settled = &self.books.page().settled;
+        let records = self.probes.drain(BATCH_BYTES, &mut |record| {
+            match decoder.decode(record) {
+                Ok(seen) => on(&seen),
+                Err(error) => {
+                    tracing::error!(%error, kind = ?decode::kind(record), "a record is refused");
+                    *refused += 1;
+                }
+            }
+            if let Some(stream) = decode::kind(record).and_then(stream) {
+                settled[stream as usize].add(1);
             }
         });
         records > 0
@@ -132,6 +141,8 @@ impl Source for Ebpf {
             lose(Cause::Recursion, action, now.nested - told.nested);
             lose(Cause::Shed, action, now.table_full - told.table_full);
             lose(Cause::Throttled, action, now.throttled - told.throttled);
+            let lost = now.lost() - told.lost();
+            self.books.page().settled[stream as usize].add(lost);
         }
         self.told = totals;
         lose(Cause::DecodeRefused, Action::Unknown, std::mem::take(&mut self.refused));
@@ -178,6 +189,10 @@ impl Source for Ebpf {
         self.probes.as_fd()
     }
 
+    fn counters(&self) -> Option<(BorrowedFd<'_>, u32)> {
+        Some(self.probes.counters())
+    }
+
     fn flush_log(&mut self) {
         if let Some(log) = &mut self.log {
             log.flush();
@@ -206,7 +221,24 @@ impl Source for Ebpf {
 }
 
 /// What a stream's records are about.
-fn action(stream: Stream) -> Action {
+/// What counts records of a kind; `None` of what iterators write.
+fn stream(kind: Kind) -> Option<Stream> {
+    Some(match kind {
+        Kind::Fork => Stream::Fork,
+        Kind::Exec => Stream::Exec,
+        Kind::Exit => Stream::Exit,
+        Kind::Credentials => Stream::Credentials,
+        Kind::Listen => Stream::Listen,
+        Kind::Attempt => Stream::Attempt,
+        Kind::Accept => Stream::Accept,
+        Kind::Disconnect => Stream::Disconnect,
+        Kind::Flow => Stream::Flow,
+        Kind::Existing | Kind::Open => return None,
+    })
+}
+
+/// What records of a stream tell of; of several actions the most frequent.
+pub fn action(stream: Stream) -> Action {
     match stream {
         Stream::Fork => Action::Fork,
         Stream::Exec => Action::Exec,

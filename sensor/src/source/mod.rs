@@ -4,12 +4,15 @@ mod cn_proc;
 mod ebpf;
 mod sweep;
 
+pub use ebpf::action;
+
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use thiserror::Error;
 
 use crate::action::Action;
+use crate::books::Books;
 use crate::kernel::Request;
 use crate::ledger::Cause;
 use crate::observation::Observation;
@@ -42,6 +45,11 @@ pub trait Source {
 
     /// Readable when something waits that should not wait for the next round.
     fn wake(&self) -> BorrowedFd<'_>;
+
+    /// What the probes count, and for how many CPUs: it outlives us with who else has it.
+    fn counters(&self) -> Option<(BorrowedFd<'_>, u32)> {
+        None
+    }
 
     /// Passes the source's own diagnostics on.
     fn flush_log(&mut self) {}
@@ -82,8 +90,14 @@ pub enum SourceError {
 }
 
 /// Begins to observe; says in a line why the second choice was taken.
-pub fn open(backend: Backend, request: &Request) -> Result<Box<dyn Source>, SourceError> {
-    let by_ebpf = || ebpf::Ebpf::open(request).map(|source| Box::new(source) as Box<dyn Source>);
+pub fn open(
+    backend: Backend,
+    request: &Request,
+    books: &Books,
+) -> Result<Box<dyn Source>, SourceError> {
+    let by_ebpf = || {
+        ebpf::Ebpf::open(request, books.clone()).map(|source| Box::new(source) as Box<dyn Source>)
+    };
     let by_cn_proc =
         || cn_proc::Baseline::open(request).map(|source| Box::new(source) as Box<dyn Source>);
     match backend {

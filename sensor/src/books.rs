@@ -1,0 +1,178 @@
+//! The books of a run, in memory that outlives who writes them: when a worker is killed its supervisor
+//! closes them, so that they balance all the same.
+//!
+//! One process writes, each number by one thread only; so a number needs no more than to be read whole.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use wanglou_sensor_common::counters::Stream;
+
+use crate::action::Action;
+use crate::ledger::{ByAction, Cause};
+
+/// What is written. Zeroes are an empty page.
+#[repr(C)]
+pub struct Page {
+    /// `event.sequence` of the last line.
+    pub sequence: Number,
+    /// 1 while a chunk of lines is being written, so that half a line may have gone out.
+    pub writing: Number,
+    /// Boot-clock time until which nothing was missing that no gap had told of, ns.
+    pub whole_until: Number,
+    /// Events that are known to have happened, by action.
+    pub produced: [Number; Action::ALL.len()],
+    /// Those that the output has, by action.
+    pub delivered: [Number; Action::ALL.len()],
+    /// Those that are lost, by cause and action.
+    pub dropped: [[Number; Action::ALL.len()]; Cause::ALL.len()],
+    /// What probes have counted as seen and the worker has dealt with: records taken from the ring and
+    /// losses booked, by stream.
+    pub settled: [Number; Stream::ALL.len()],
+}
+
+/// A number that one thread writes.
+#[repr(transparent)]
+pub struct Number(AtomicU64);
+
+impl Number {
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Writes it.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Adds to it.
+    pub fn add(&self, more: u64) {
+        self.set(self.get().wrapping_add(more));
+    }
+}
+
+/// The page, mapped; clones share it.
+#[derive(Clone, Debug)]
+pub struct Books {
+    file: Arc<File>,
+    mapping: Arc<Mapping>,
+}
+
+#[derive(Debug)]
+struct Mapping(*const Page);
+
+impl Books {
+    /// Empty ones.
+    pub fn new() -> io::Result<Self> {
+        let file = File::from(memfd_create("wanglou-books", MemfdFlags::CLOEXEC)?);
+        file.set_len(size_of::<Page>() as u64)?;
+        Self::map(file)
+    }
+
+    /// Those of another process.
+    pub fn of(fd: OwnedFd) -> io::Result<Self> {
+        let file = File::from(fd);
+        if file.metadata()?.len() < size_of::<Page>() as u64 {
+            return Err(io::Error::other("the books are those of another version"));
+        }
+        Self::map(file)
+    }
+
+    fn map(file: File) -> io::Result<Self> {
+        let (bytes, access) = (size_of::<Page>(), ProtFlags::READ | ProtFlags::WRITE);
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0) }?;
+        let mapping = Arc::new(Mapping(base.cast_const().cast()));
+        Ok(Self { file: Arc::new(file), mapping })
+    }
+
+    /// What is written.
+    pub fn page(&self) -> &Page {
+        // SAFETY: mapped for as long as this lives, and every pattern of bits is a page.
+        unsafe { &*self.mapping.0 }
+    }
+
+    /// Closes the books of one who was killed: what it knew of and had not dealt with is lost, and so is
+    /// what probes had seen and it had not taken. `seen` counts by stream what `action` names.
+    pub fn close(&self, seen: impl IntoIterator<Item = (Stream, Action, u64)>) {
+        let page = self.page();
+        let killed = &page.dropped[Cause::WorkerKilled as usize];
+        for action in Action::ALL {
+            let n = action as usize;
+            let dropped: u64 = page.dropped.iter().map(|by_action| by_action[n].get()).sum();
+            let open = page.produced[n].get().saturating_sub(page.delivered[n].get() + dropped);
+            killed[n].add(open);
+        }
+        for (stream, action, seen) in seen {
+            let settled = &page.settled[stream as usize];
+            let left = seen.saturating_sub(settled.get());
+            settled.add(left);
+            page.produced[action as usize].add(left);
+            killed[action as usize].add(left);
+        }
+    }
+}
+
+/// The memory, to be handed to another process.
+impl AsFd for Books {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// All of some numbers.
+pub fn read(numbers: &[Number; Action::ALL.len()]) -> ByAction {
+    numbers.each_ref().map(Number::get)
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped by us with this length, and nobody borrows from it any more. A failure would
+        // only leave it mapped.
+        let _ = unsafe { munmap(self.0.cast_mut().cast(), size_of::<Page>()) };
+    }
+}
+
+// SAFETY: the page consists of atomics.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_books_of_one_who_was_killed_balance() {
+        let books = Books::new().expect("memory");
+        let theirs =
+            Books::of(books.as_fd().try_clone_to_owned().expect("a copy")).expect("the same");
+        let page = books.page();
+        page.produced[Action::Exec as usize].add(10);
+        page.delivered[Action::Exec as usize].add(4);
+        page.dropped[Cause::RingFull as usize][Action::Exec as usize].add(1);
+        page.settled[Stream::Exec as usize].add(10);
+
+        theirs.close([(Stream::Exec, Action::Exec, 12), (Stream::Fork, Action::Fork, 3)]);
+
+        let killed = read(&page.dropped[Cause::WorkerKilled as usize]);
+        assert_eq!((killed[Action::Exec as usize], killed[Action::Fork as usize]), (7, 3));
+        assert_eq!(page.produced[Action::Exec as usize].get(), 12);
+        assert_eq!(page.produced[Action::Fork as usize].get(), 3);
+        theirs.close([(Stream::Exec, Action::Exec, 12)]);
+        assert_eq!(page.produced[Action::Exec as usize].get(), 12, "closed twice is closed once");
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused() {
+        let small = memfd_create("small", MemfdFlags::CLOEXEC).expect("memory");
+        assert!(Books::of(small).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::message::{Ready, Start, VERSION};
+use crate::books::Books;
+use crate::channel;
+use crate::config::Effective;
+use crate::outlet::Killed;
+use crate::output::Format;
+use crate::source::Source;
+use crate::worker::{self, Options};
+
+/// The worker's `main`: the socket to its supervisor is standard input.
+pub async fn run_worker() -> Result<ExitCode> {
+    let socket = rustix::stdio::stdin();
+    let (start, fds) = channel::receive::<Start>(socket).context("cannot hear the supervisor")?;
+    if start.version != VERSION {
+        bail!("the supervisor speaks version {}, not {VERSION}", start.version);
+    }
+    // Nothing may go on without it, however it ends.
+    set_parent_process_death_signal(Some(Signal::KILL)).context("cannot follow the supervisor")?;
+    let mut fds = fds.into_iter();
+    let books = Books::of(fds.next().context("there are no books")?)?;
+    let killed = match (start.killed_run, fds.next()) {
+        (Some(run_id), Some(fd)) => Some(Killed { run_id, books: Books::of(fd)? }),
+        _ => None,
+    };
+    let config = Effective::of_text(&start.config)
+        .map_err(|problems| {
+            anyhow::anyhow!("{}", problems.first().map_or(String::new(), ToString::to_string))
+        })?
+        .config;
+    let options = Options {
+        backend: config.backend,
+        format: Format::Json,
+        request: config.request(),
+        events: config.events,
+        books,
+        killed,
+    };
+    worker::work(options, gone(socket)?, |source, run| report(socket, source, run)).await
+}
+
+/// Says that it works, and hands over what its probes count.
+fn report(socket: BorrowedFd<'_>, source: &dyn Source, run: &str) -> io::Result<()> {
+    let counters = source.counters();
+    let cpus = counters.as_ref().map_or(0, |(_, cpus)| *cpus);
+    let fds: Vec<_> = counters.iter().map(|(fd, _)| fd.as_fd()).collect();
+    channel::send(socket, &Ready { version: VERSION, run: run.to_owned(), cpus }, &fds)
+}
+
+/// Waits until the supervisor says that it is enough, or is gone.
+fn gone(socket: BorrowedFd<'static>) -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+    // SAFETY: standard input stays open and the same.
+    let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
+    let socket = socket.context("cannot watch the supervisor")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = socket.readable() => {}
+        }
+    })
+}
