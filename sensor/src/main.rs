@@ -131,6 +131,6 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
     let events = options.events.iter().copied().map(Into::into).collect();
 
     let backend = options.backend;
-    let options = Options { backend, format, events, request, books, killed: None };
+    let options = Options { backend, format, events, request, books, last_run: None };
     event_loop()?.block_on(watch::watch(options))
 }

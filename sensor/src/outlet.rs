@@ -16,13 +16,15 @@ use crate::ledger::{Balance, Cause, Ledger, Losses};
 use crate::output::Format;
 use crate::queue::{Chunk, Queue};
 
-/// A run whose worker was killed, and its books, closed.
+/// The run before this one.
 #[derive(Debug)]
-pub struct Killed {
+pub struct LastRun {
     /// `wanglou.run.id`.
     pub run_id: String,
     /// What it wrote, and what its supervisor made of that.
     pub books: Books,
+    /// It could not write its last ledger.
+    pub was_killed: bool,
 }
 
 /// One output with its queue and its books.
@@ -117,7 +119,7 @@ impl Outlet {
     }
 
     /// Writes the last books of a run that was killed, as it would have itself.
-    pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &Killed) {
+    pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &LastRun) {
         let page = killed.books.page();
         if page.writing.get() != 0 {
             // What comes next shall not stand behind half a line.

@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::kernel::Request;
 use crate::ledger::{Balance, Cause};
 use crate::observation::{Action as Seen, Observation};
-use crate::outlet::{Killed, Outlet};
+use crate::outlet::{LastRun, Outlet};
 use crate::output::Format;
 use crate::privileges;
 use crate::queue::Queue;
@@ -50,8 +50,8 @@ pub struct Options {
     pub request: Request,
     /// What is to be written into.
     pub books: Books,
-    /// The worker before this one, if it was killed.
-    pub killed: Option<Killed>,
+    /// The worker before this one, if there was one.
+    pub last_run: Option<LastRun>,
 }
 
 /// Works until `stop`, or until the output takes no more; calls `ready` with its source and its
@@ -63,7 +63,7 @@ pub async fn work(
 ) -> Result<ExitCode> {
     // Every event borrows it, to the end of the process.
     let host: &'static Host = Box::leak(Box::new(Host::read(clock::boot_ns())?));
-    let Options { backend, format, events, request, books, killed } = options;
+    let Options { backend, format, events, request, books, last_run } = options;
 
     let source = source::open(backend, &request, &books)?;
     let attached = clock::boot_ns();
@@ -75,8 +75,8 @@ pub async fn work(
     let enricher = Enricher::new(host);
     let outlet = Outlet::new(host, events, format, queue, books.clone());
     let mut worker = Worker::new(source, enricher, outlet, books);
-    if let Some(killed) = &killed {
-        worker.report_killed(killed);
+    if let Some(last) = &last_run {
+        worker.report_last(last);
     }
     worker.begin(attached)?;
     ready(&*worker.source, &host.run_id).context("cannot say that it works")?;
@@ -132,9 +132,11 @@ impl Worker {
     }
 
     /// Tells what became of the run before, and of the time in which nobody worked.
-    fn report_killed(&mut self, killed: &Killed) {
-        let (clock, page) = (self.enricher.clock(), killed.books.page());
-        self.outlet.report_killed(clock, clock::boot_ns(), killed);
+    fn report_last(&mut self, last: &LastRun) {
+        let (clock, page) = (self.enricher.clock(), last.books.page());
+        if last.was_killed {
+            self.outlet.report_killed(clock, clock::boot_ns(), last);
+        }
         let mut gap = Gap::since(page.whole_until.get());
         gap.end = self.whole_until;
         let lost = books::read(&page.dropped[Cause::WorkerKilled as usize]);

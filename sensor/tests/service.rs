@@ -1,12 +1,9 @@
 //! `run`: whoever of it is killed, the books balance, and nothing is left behind.
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{BufRead as _, BufReader},
+    fs,
     os::unix::process::CommandExt as _,
-    path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -15,16 +12,16 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use wanglou_testkit::{
     bins,
-    event::{action, entity, field, is_metric, number, pid, text},
+    event::{action, entity, field, pid},
     ledger, lock, proc, root_or_skip,
     scratch::Scratch,
+    service::{READY, Service, balanced, by_run},
     storm, sys,
 };
 
 /// Has no rights anywhere.
 const NOBODY: u32 = 65534;
 const SIGKILL: i32 = 9;
-const SIGTERM: i32 = 15;
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -34,13 +31,13 @@ fn a_worker_that_is_killed_is_followed_by_another() -> Result<()> {
         return Ok(());
     }
     let _turn = lock::alone()?;
-    let mut service = Service::start(&["sensor.backend=ebpf"])?;
+    let mut service = Service::start(&["sensor.backend=ebpf", "budget.cpu_percent=10000"])?;
     let storm = storm::start(8_000, 2)?;
     thread::sleep(Duration::from_millis(500));
     let before = service.worker()?;
     let killed = Instant::now();
     sys::kill(before, SIGKILL)?;
-    service.wait_until_ready(2)?;
+    service.wait_for(READY, 2)?;
     println!("another worker is ready after {} ms", killed.elapsed().as_millis());
     storm.finish()?;
     ensure!(service.worker()? != before, "the worker lives");
@@ -79,7 +76,7 @@ fn nothing_outlives_the_supervisor() -> Result<()> {
     let worker = service.worker()?;
     let programs = proc::programs_held(worker)?;
     ensure!(!programs.is_empty(), "the worker holds no programs");
-    sys::kill(service.child.id(), SIGKILL)?;
+    sys::kill(service.pid(), SIGKILL)?;
     let killed = Instant::now();
     let lives = || fs::exists(format!("/proc/{worker}")).unwrap_or_default();
     while lives() || any_exists(&programs)? {
@@ -153,60 +150,6 @@ fn one_that_never_worked_is_not_started_again() -> Result<()> {
     Ok(())
 }
 
-/// The service, with its output in a file.
-struct Service {
-    child: Child,
-    scratch: Scratch,
-}
-
-impl Service {
-    fn start(settings: &[&str]) -> Result<Self> {
-        let scratch = Scratch::new("service")?;
-        let child = Command::new(bins::sensor()?)
-            .arg("run")
-            .args(settings.iter().flat_map(|setting| ["--set", setting]))
-            .stdin(Stdio::null())
-            .stdout(File::create(scratch.join("stdout"))?)
-            .stderr(File::create(scratch.join("stderr"))?)
-            .spawn()?;
-        let mut service = Self { child, scratch };
-        service.wait_until_ready(1)?;
-        Ok(service)
-    }
-
-    fn wait_until_ready(&mut self, times: usize) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            let told = fs::read_to_string(self.scratch.join("stderr"))?;
-            if told.matches(": ready: ").count() >= times {
-                return Ok(());
-            }
-            ensure!(self.child.try_wait()?.is_none(), "it ended: {told}");
-            ensure!(started.elapsed() < PATIENCE, "it is not ready: {told}");
-            thread::sleep(POLL);
-        }
-    }
-
-    fn worker(&self) -> Result<u32> {
-        let children = proc::children(self.child.id());
-        children.first().copied().context("there is no worker")
-    }
-
-    /// Tells it to end; how it did, and its lines.
-    fn stop(mut self) -> Result<(ExitStatus, Vec<Value>)> {
-        sys::kill(self.child.id(), SIGTERM)?;
-        let status = self.child.wait()?;
-        Ok((status, lines(self.scratch.join("stdout"))?))
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn any_exists(programs: &[u32]) -> Result<bool> {
     for program in programs {
         if sys::program_exists(*program)? {
@@ -214,42 +157,4 @@ fn any_exists(programs: &[u32]) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-fn lines(path: PathBuf) -> Result<Vec<Value>> {
-    let lines = BufReader::new(File::open(path)?).lines();
-    // Half a line of one who was killed is followed by an end of line.
-    let whole = |line: std::io::Result<String>| -> Option<Result<Value>> {
-        match line {
-            Ok(line) => serde_json::from_str(&line).ok().map(Ok),
-            Err(error) => Some(Err(error.into())),
-        }
-    };
-    lines.filter_map(whole).collect()
-}
-
-/// The lines of each run, in the order of their beginning.
-fn by_run(lines: &[Value]) -> Result<Vec<Vec<Value>>> {
-    let mut runs: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
-    for line in lines {
-        let run = text(line, "wanglou.run.id").context("no run")?.parse()?;
-        runs.entry(run).or_default().push(line.clone());
-    }
-    Ok(runs.into_values().collect())
-}
-
-/// What the last ledger of a run says was dropped, by cause, and how many lines there are that it does not
-/// know of; fails unless it balances.
-fn balanced(run: &[Value]) -> Result<(BTreeMap<String, ledger::Counts>, u64)> {
-    let last = run.iter().rev().find(|line| action(line) == "ledger").context("no ledger")?;
-    let part = |name: &str| field(last, &format!("wanglou.ledger.{name}"));
-    let produced = ledger::total(&ledger::counts(part("produced"))?);
-    let delivered = ledger::total(&ledger::counts(part("delivered"))?);
-    let dropped = ledger::by_cause(part("dropped").context("no losses")?)?;
-    let lost: u64 = dropped.values().map(ledger::total).sum();
-    ensure!(number(last, "wanglou.ledger.in_flight") == Some(0), "something is under way: {last}");
-    ensure!(produced == delivered + lost, "{produced} is not {delivered} + {lost}");
-    let seen = run.iter().filter(|line| !is_metric(line)).count() as u64;
-    ensure!(seen >= delivered, "{delivered} delivered, {seen} seen");
-    Ok((dropped, seen - delivered))
 }

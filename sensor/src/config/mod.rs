@@ -23,6 +23,7 @@ pub use problem::Problem;
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
+use crate::service::Budget;
 use crate::source::Backend;
 use raw::Raw;
 use settings::SETTINGS;
@@ -41,6 +42,8 @@ pub struct Config {
     pub sizes: Sizes,
     /// Which connections to report.
     pub network: Network,
+    /// What the sensor may cost.
+    pub budget: Budget,
 }
 
 impl Default for Config {
@@ -50,6 +53,7 @@ impl Default for Config {
             events: vec![Category::Process, Category::Network],
             sizes: Sizes::default(),
             network: Network::default(),
+            budget: Budget::default(),
         }
     }
 }

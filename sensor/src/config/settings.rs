@@ -60,7 +60,31 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |to, raw| raw.number(0..=MAX_LIMIT).map(|value| to.network.limits.cgroup = value),
         show: |of| of.network.limits.cgroup.to_string(),
     },
+    Setting {
+        path: "budget.cpu_percent",
+        set: |to, raw| raw.number(0.1..=10_000.0).map(|value| to.budget.cpu_percent = value),
+        show: |of| of.budget.cpu_percent.to_string(),
+    },
+    Setting {
+        path: "budget.memory_bytes",
+        set: |to, raw| raw.number(MIN_MEMORY..=MAX_MEMORY).map(|it| to.budget.memory_bytes = it),
+        show: |of| of.budget.memory_bytes.to_string(),
+    },
+    Setting {
+        path: "budget.samples",
+        set: |to, raw| raw.number(1..=3600).map(|value| to.budget.samples = value),
+        show: |of| of.budget.samples.to_string(),
+    },
+    Setting {
+        path: "budget.cooldown_seconds",
+        set: |to, raw| raw.number(1..=86_400).map(|value| to.budget.cooldown_seconds = value),
+        show: |of| of.budget.cooldown_seconds.to_string(),
+    },
 ];
+
+/// Less than the sensor needs at rest would only ever trip.
+const MIN_MEMORY: u64 = 16 << 20;
+const MAX_MEMORY: u64 = 1 << 40;
 
 fn backend(text: &str) -> Result<Backend, String> {
     let one_of = || one_of(Backend::value_variants().iter().map(name));

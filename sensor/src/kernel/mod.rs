@@ -11,6 +11,7 @@ mod probes;
 mod programs;
 mod reduce;
 mod rules;
+mod run_time;
 mod sys;
 
 use std::io;
@@ -24,6 +25,7 @@ use crate::filter::Filter;
 pub use counters::{CounterMap, Totals};
 pub use log::ProbeLog;
 pub use probes::{Probes, ProbesError, ProgramStatus};
+pub use run_time::RunTime;
 
 /// The word that makes the binary a loader; not for people.
 pub const LOADER: &str = "loader";

@@ -144,6 +144,11 @@ impl Probes {
         (self.counters_fd.as_fd(), self.cpus)
     }
 
+    /// The programs that run by themselves.
+    pub fn running(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.attached.iter().map(|attached| attached.program.as_fd())
+    }
+
     /// How often the kernel skipped a program, as it was running on that CPU already.
     pub fn skipped(&self, name: &str) -> u64 {
         let attached = self.attached.iter().find(|attached| attached.name == name);

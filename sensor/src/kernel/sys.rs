@@ -10,11 +10,16 @@ use libc::{c_int, c_long};
 const BPF_OBJ_GET_INFO_BY_FD: c_int = 15;
 const BPF_RAW_TRACEPOINT_OPEN: c_int = 17;
 const BPF_LINK_CREATE: c_int = 28;
+const BPF_ENABLE_STATS: c_int = 32;
 const BPF_ITER_CREATE: c_int = 33;
 /// `enum bpf_attach_type`.
 const BPF_TRACE_ITER: u32 = 28;
 /// Offset of `id` in `struct bpf_prog_info`.
 const PROGRAM_ID: usize = 4;
+/// `BPF_STATS_RUN_TIME`, `enum bpf_stats_type`.
+const BPF_STATS_RUN_TIME: u64 = 0;
+/// Offset of `run_time_ns` in `struct bpf_prog_info`.
+const RUN_TIME: usize = 192;
 /// Offset of `recursion_misses` in `struct bpf_prog_info` (5.12 and later).
 const RECURSION_MISSES: usize = 208;
 
@@ -62,9 +67,22 @@ pub(super) fn run_iterator(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// How often the kernel skipped a program as it was running on that CPU already; `None` where the
 /// kernel does not count it.
 pub(super) fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
+    number_at(program, RECURSION_MISSES)
+}
+
+/// For how long a program has run while the kernel timed programs, ns.
+pub(super) fn run_time(program: BorrowedFd<'_>) -> Option<u64> {
+    number_at(program, RUN_TIME)
+}
+
+/// Has the kernel time programs for as long as the descriptor is open.
+pub(super) fn enable_statistics() -> io::Result<OwnedFd> {
+    descriptor(BPF_ENABLE_STATS, &mut [BPF_STATS_RUN_TIME])
+}
+
+fn number_at(program: BorrowedFd<'_>, offset: usize) -> Option<u64> {
     let (info, len) = program_info(program)?;
-    let end = RECURSION_MISSES + size_of::<u64>();
-    let bytes = info[..len].get(RECURSION_MISSES..end)?;
+    let bytes = info[..len].get(offset..offset + size_of::<u64>())?;
     Some(u64::from_ne_bytes(bytes.try_into().ok()?))
 }
 

@@ -14,13 +14,15 @@ use tokio::time::timeout;
 use wanglou_sensor_common::counters::Stream;
 
 use super::WORKER;
+use super::breaker::Usage;
 use super::message::{Ready, Start, VERSION};
-use crate::action::Category;
+use super::usage::Meter;
+use crate::action::{Action, Category};
 use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
-use crate::outlet::Killed;
+use crate::outlet::LastRun;
 use crate::source;
 
 /// Time for a worker to write the rest when it is told to end.
@@ -32,7 +34,14 @@ pub(super) struct Attendant {
     socket: AsyncFd<OwnedFd>,
     books: Books,
     /// What it said once it worked, and what its probes count.
-    ready: Option<(Ready, Option<CounterMap>)>,
+    working: Option<Working>,
+}
+
+/// What is known of one that works.
+struct Working {
+    run_id: String,
+    counters: Option<CounterMap>,
+    meter: Meter,
 }
 
 /// How a worker ended.
@@ -53,21 +62,25 @@ impl fmt::Display for Ended {
 }
 
 impl Attendant {
-    /// Starts one, and hands it the books that were closed for the one before.
-    pub(super) fn start(effective: &Effective, killed: Option<Killed>) -> io::Result<Self> {
+    /// Starts one, and hands it the closed books of the one before.
+    pub(super) fn start(effective: &Effective, last: Option<&LastRun>) -> io::Result<Self> {
         let (ours, theirs) = channel::pair()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
         let child = Command::from(command).kill_on_drop(true).spawn()?;
         let books = Books::new()?;
-        let (killed_run, killed_books) = killed.map(|it| (it.run_id, it.books)).unzip();
-        let start = Start { version: VERSION, config: effective.to_string(), killed_run };
+        let start = Start {
+            version: VERSION,
+            config: effective.to_string(),
+            last_run: last.map(|last| last.run_id.clone()),
+            last_was_killed: last.is_some_and(|last| last.was_killed),
+        };
         let mut fds = vec![books.as_fd()];
-        fds.extend(killed_books.as_ref().map(|books| books.as_fd()));
+        fds.extend(last.map(|last| last.books.as_fd()));
         channel::send(&ours, &start, &fds)?;
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok(Self { child, socket, books, ready: None })
+        Ok(Self { child, socket, books, working: None })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
@@ -75,11 +88,11 @@ impl Attendant {
         loop {
             tokio::select! {
                 status = self.child.wait() => return Ok(how(status?)),
-                readable = self.socket.readable(), if self.ready.is_none() => {
+                readable = self.socket.readable(), if self.working.is_none() => {
                     readable?.clear_ready();
                     // An end that is closed says no more: its process is about to be gone.
                     match channel::receive::<Ready>(self.socket.get_ref()) {
-                        Ok((ready, fds)) => self.ready = Some(take(ready, &fds)?),
+                        Ok((ready, fds)) => self.working = Some(self.take(ready, fds)?),
                         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                             return Ok(how(self.child.wait().await?));
                         }
@@ -90,13 +103,34 @@ impl Attendant {
         }
     }
 
+    fn take(&self, ready: Ready, fds: Vec<OwnedFd>) -> io::Result<Working> {
+        if ready.version != VERSION {
+            let other = ready.version;
+            return Err(io::Error::other(format!(
+                "the worker speaks version {other}, not {VERSION}"
+            )));
+        }
+        let mut fds = fds.into_iter();
+        let counters = match fds.next() {
+            Some(fd) => Some(CounterMap::map(fd.as_fd(), ready.cpus as usize)?),
+            None => None,
+        };
+        let meter = Meter::of(self.child.id().unwrap_or_default(), fds.collect());
+        Ok(Working { run_id: ready.run, counters, meter })
+    }
+
     /// Whether it has ever been ready.
     pub(super) fn has_worked(&self) -> bool {
-        self.ready.is_some()
+        self.working.is_some()
+    }
+
+    /// What it costs; `None` while it is not ready, as beginning is dear and short.
+    pub(super) async fn usage(&mut self) -> Option<Usage> {
+        Some(self.working.as_mut()?.meter.sample().await)
     }
 
     /// Tells it to end and waits, for as long as there is hope.
-    pub(super) async fn stop(mut self) -> Result<ExitCode> {
+    pub(super) async fn stop(&mut self) -> Result<ExitCode> {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             // One that has just ended needs no signal.
             let _ = kill_process(pid, Signal::TERM);
@@ -115,30 +149,21 @@ impl Attendant {
     }
 
     /// Closes the books of one that is gone; `None` if it never worked.
-    pub(super) fn close_books(self, wanted: &[Category]) -> Option<Killed> {
-        let (ready, counters) = self.ready?;
-        let totals = counters.map(|counters| counters.totals());
-        let seen = totals.iter().flat_map(|totals| Stream::ALL.map(|stream| (stream, totals)));
-        let seen = seen
-            .map(|(stream, totals)| (stream, source::action(stream), totals[stream as usize].seen));
-        let is_wanted = |action: crate::action::Action| {
-            action.category().is_none_or(|category| wanted.contains(&category))
-        };
-        self.books.close(seen.filter(|(_, action, _)| is_wanted(*action)));
-        Some(Killed { run_id: ready.run, books: self.books })
+    pub(super) fn close_books(self, wanted: &[Category], was_killed: bool) -> Option<LastRun> {
+        let Working { run_id, counters, .. } = self.working?;
+        if was_killed {
+            let totals = counters.map(|counters| counters.totals());
+            let seen = totals.iter().flat_map(|totals| Stream::ALL.map(|stream| (stream, totals)));
+            let seen = seen.map(|(stream, totals)| {
+                (stream, source::action(stream), totals[stream as usize].seen)
+            });
+            let is_wanted = |action: Action| {
+                action.category().is_none_or(|category| wanted.contains(&category))
+            };
+            self.books.close(seen.filter(|(_, action, _)| is_wanted(*action)));
+        }
+        Some(LastRun { run_id, books: self.books, was_killed })
     }
-}
-
-fn take(ready: Ready, fds: &[OwnedFd]) -> io::Result<(Ready, Option<CounterMap>)> {
-    if ready.version != VERSION {
-        let other = ready.version;
-        return Err(io::Error::other(format!("the worker speaks version {other}, not {VERSION}")));
-    }
-    let counters = match fds.first() {
-        Some(fd) => Some(CounterMap::map(fd.as_fd(), ready.cpus as usize)?),
-        None => None,
-    };
-    Ok((ready, counters))
 }
 
 fn how(status: ExitStatus) -> Ended {

@@ -1,8 +1,8 @@
 /// Raised with every change that an older reader would misunderstand.
 pub(super) const VERSION: u32 = 1;
 
-/// Supervisor to worker, once: what to do. Beside it the books to write, and those of the worker before it
-/// if that was killed.
+/// Supervisor to worker, once: what to do. Beside it the books to write, and those of the worker before
+/// it, closed.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Start {
     #[prost(uint32, tag = "1")]
@@ -10,12 +10,16 @@ pub(super) struct Start {
     /// The settings, as a file would have them.
     #[prost(string, tag = "2")]
     pub(super) config: String,
-    /// `wanglou.run.id` of the worker that was killed.
+    /// `wanglou.run.id` of the worker before.
     #[prost(string, optional, tag = "3")]
-    pub(super) killed_run: Option<String>,
+    pub(super) last_run: Option<String>,
+    /// It could not write its last ledger.
+    #[prost(bool, tag = "4")]
+    pub(super) last_was_killed: bool,
 }
 
-/// Worker to supervisor, once: it works. Beside it the map in which probes count, if there are any.
+/// Worker to supervisor, once: it works. Beside it the map in which probes count, and the
+/// programs, if there are any.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Ready {
     #[prost(uint32, tag = "1")]

@@ -3,13 +3,17 @@
 //! ```text
 //! supervisor   watches, restarts, closes the books       message   what both say to each other
 //! attendant    one worker, as its supervisor has it      worker    the other side
+//! breaker      when to rest                              usage     what the sensor costs
 //! ```
 
 mod attendant;
+mod breaker;
 mod message;
 mod supervisor;
+mod usage;
 mod worker;
 
+pub use breaker::Budget;
 pub use supervisor::run;
 pub use worker::run_worker;
 

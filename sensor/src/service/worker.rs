@@ -1,5 +1,5 @@
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -12,7 +12,7 @@ use super::message::{Ready, Start, VERSION};
 use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
-use crate::outlet::Killed;
+use crate::outlet::LastRun;
 use crate::output::Format;
 use crate::source::Source;
 use crate::worker::{self, Options};
@@ -28,8 +28,10 @@ pub async fn run_worker() -> Result<ExitCode> {
     set_parent_process_death_signal(Some(Signal::KILL)).context("cannot follow the supervisor")?;
     let mut fds = fds.into_iter();
     let books = Books::of(fds.next().context("there are no books")?)?;
-    let killed = match (start.killed_run, fds.next()) {
-        (Some(run_id), Some(fd)) => Some(Killed { run_id, books: Books::of(fd)? }),
+    let last_run = match (start.last_run, fds.next()) {
+        (Some(run_id), Some(fd)) => {
+            Some(LastRun { run_id, books: Books::of(fd)?, was_killed: start.last_was_killed })
+        }
         _ => None,
     };
     let config = Effective::of_text(&start.config)
@@ -43,16 +45,19 @@ pub async fn run_worker() -> Result<ExitCode> {
         request: config.request(),
         events: config.events,
         books,
-        killed,
+        last_run,
     };
     worker::work(options, gone(socket)?, |source, run| report(socket, source, run)).await
 }
 
 /// Says that it works, and hands over what its probes count.
 fn report(socket: BorrowedFd<'_>, source: &dyn Source, run: &str) -> io::Result<()> {
-    let counters = source.counters();
-    let cpus = counters.as_ref().map_or(0, |(_, cpus)| *cpus);
-    let fds: Vec<_> = counters.iter().map(|(fd, _)| fd.as_fd()).collect();
+    let handles = source.handles();
+    let cpus = handles.as_ref().map_or(0, |handles| handles.cpus);
+    let fds: Vec<_> = handles
+        .into_iter()
+        .flat_map(|it| std::iter::once(it.counters).chain(it.programs))
+        .collect();
     channel::send(socket, &Ready { version: VERSION, run: run.to_owned(), cpus }, &fds)
 }
 

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use wanglou_sensor_common::Kind;
 use wanglou_sensor_common::counters::Stream;
 
-use super::Source;
 use super::sweep::Sweep;
+use super::{Handles, Source};
 use crate::action::Action;
 use crate::books::Books;
 use crate::clock;
@@ -189,8 +189,9 @@ impl Source for Ebpf {
         self.probes.as_fd()
     }
 
-    fn counters(&self) -> Option<(BorrowedFd<'_>, u32)> {
-        Some(self.probes.counters())
+    fn handles(&self) -> Option<Handles<'_>> {
+        let (counters, cpus) = self.probes.counters();
+        Some(Handles { counters, cpus, programs: self.probes.running().collect() })
     }
 
     fn flush_log(&mut self) {

@@ -46,8 +46,8 @@ pub trait Source {
     /// Readable when something waits that should not wait for the next round.
     fn wake(&self) -> BorrowedFd<'_>;
 
-    /// What the probes count, and for how many CPUs: it outlives us with who else has it.
-    fn counters(&self) -> Option<(BorrowedFd<'_>, u32)> {
+    /// What a supervisor needs of the probes.
+    fn handles(&self) -> Option<Handles<'_>> {
         None
     }
 
@@ -56,6 +56,17 @@ pub trait Source {
 
     /// For the line that says that we are ready.
     fn describe(&self) -> String;
+}
+
+/// What probes count and cost can be read by whoever has these, and outlives us.
+#[derive(Debug)]
+pub struct Handles<'a> {
+    /// The map of counters.
+    pub counters: BorrowedFd<'a>,
+    /// CPUs that it has rows for.
+    pub cpus: u32,
+    /// The programs.
+    pub programs: Vec<BorrowedFd<'a>>,
 }
 
 /// Which way to take.

@@ -21,6 +21,7 @@ pub mod proc;
 pub mod programs;
 pub mod rules;
 pub mod scratch;
+pub mod service;
 pub mod storm;
 pub mod sys;
 pub mod watch;

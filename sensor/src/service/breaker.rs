@@ -1,0 +1,183 @@
+//! When the sensor stops itself: a state machine without a clock of its own.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What the sensor may cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// CPU of supervisor, worker and probes together, percent of one core.
+    pub cpu_percent: f64,
+    /// Resident memory of supervisor and worker together, bytes.
+    pub memory_bytes: u64,
+    /// Seconds in a row, a sample each, that it may be exceeded.
+    pub samples: u32,
+    /// How long the sensor rests after the first time, seconds.
+    pub cooldown_seconds: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { cpu_percent: 5.0, memory_bytes: 64 << 20, samples: 10, cooldown_seconds: 60 }
+    }
+}
+
+/// What it costs in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Usage {
+    /// Of its processes, percent of one core.
+    pub(super) process_percent: f64,
+    /// Of its probes, in whatever process they ran.
+    pub(super) probes_percent: f64,
+    /// Resident memory, bytes.
+    pub(super) memory_bytes: u64,
+}
+
+impl Usage {
+    fn cpu_percent(&self) -> f64 {
+        self.process_percent + self.probes_percent
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} % of a core ({:.1} in processes, {:.1} in probes) and {:.1} MB",
+            self.cpu_percent(),
+            self.process_percent,
+            self.probes_percent,
+            self.memory_bytes as f64 / f64::from(1 << 20)
+        )
+    }
+}
+
+/// What a sample led to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    GoOn,
+    /// It is too much: rest for so long.
+    Trip(Duration),
+    /// It has been well for long enough after a rest.
+    Recovered,
+}
+
+/// So far over the budget, a few samples are enough.
+const FAR_OVER: f64 = 10.0;
+const FEW: u32 = 3;
+/// The longest rest.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Counts samples.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    budget: Budget,
+    /// Samples in a row that are over the budget, far over it, within it.
+    over: u32,
+    far_over: u32,
+    within: u32,
+    /// Rests since the last recovery.
+    rests: u32,
+}
+
+impl Breaker {
+    /// Closed.
+    pub(super) fn new(budget: Budget) -> Self {
+        Self { budget, over: 0, far_over: 0, within: 0, rests: 0 }
+    }
+
+    /// Takes a second's usage.
+    pub(super) fn sample(&mut self, usage: &Usage) -> Verdict {
+        let share = (usage.cpu_percent() / self.budget.cpu_percent)
+            .max(usage.memory_bytes as f64 / self.budget.memory_bytes as f64);
+        let count =
+            |counter: &mut u32, counts: bool| *counter = if counts { *counter + 1 } else { 0 };
+        count(&mut self.over, share > 1.0);
+        count(&mut self.far_over, share > FAR_OVER);
+        count(&mut self.within, share <= 1.0);
+        let enough = self.budget.samples;
+        // After a rest it has to show first that all is well.
+        let patience = if self.rests > 0 { enough.min(FEW) } else { enough };
+        if self.over >= patience || self.far_over >= enough.min(FEW) {
+            let rest = self.rest();
+            (self.over, self.far_over, self.within) = (0, 0, 0);
+            self.rests += 1;
+            return Verdict::Trip(rest);
+        }
+        if self.rests > 0 && self.within >= enough {
+            self.rests = 0;
+            return Verdict::Recovered;
+        }
+        Verdict::GoOn
+    }
+
+    /// Twice as long each time.
+    fn rest(&self) -> Duration {
+        let first = Duration::from_secs(self.budget.cooldown_seconds);
+        first.saturating_mul(1 << self.rests.min(20)).min(LONGEST.max(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: Budget =
+        Budget { cpu_percent: 5.0, memory_bytes: 1000, samples: 10, cooldown_seconds: 60 };
+
+    fn cpu(percent: f64) -> Usage {
+        Usage { process_percent: percent / 2.0, probes_percent: percent / 2.0, memory_bytes: 10 }
+    }
+
+    fn samples(breaker: &mut Breaker, usage: Usage, times: u32) -> Vec<Verdict> {
+        (0..times).map(|_| breaker.sample(&usage)).collect()
+    }
+
+    #[test]
+    fn it_trips_after_so_many_samples_in_a_row() {
+        let mut breaker = Breaker::new(BUDGET);
+        assert!(samples(&mut breaker, cpu(6.0), 9).iter().all(|it| *it == Verdict::GoOn));
+        assert_eq!(breaker.sample(&cpu(4.0)), Verdict::GoOn);
+        let verdicts = samples(&mut breaker, cpu(6.0), 10);
+        assert!(verdicts[..9].iter().all(|it| *it == Verdict::GoOn));
+        assert_eq!(verdicts[9], Verdict::Trip(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn far_over_it_trips_at_once() {
+        let mut breaker = Breaker::new(BUDGET);
+        let verdicts = samples(&mut breaker, cpu(51.0), 3);
+        assert_eq!(verdicts[2], Verdict::Trip(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn memory_counts_as_well() {
+        let mut breaker = Breaker::new(BUDGET);
+        let usage = Usage { memory_bytes: 1001, ..Usage::default() };
+        assert_eq!(samples(&mut breaker, usage, 10)[9], Verdict::Trip(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn each_rest_is_longer_until_it_has_recovered() {
+        let mut breaker = Breaker::new(BUDGET);
+        samples(&mut breaker, cpu(6.0), 10);
+        for rest in [120, 240] {
+            // It has to show first that all is well.
+            let verdicts = samples(&mut breaker, cpu(6.0), 3);
+            assert_eq!(verdicts[2], Verdict::Trip(Duration::from_secs(rest)));
+        }
+        let verdicts = samples(&mut breaker, cpu(1.0), 10);
+        assert_eq!(verdicts[9], Verdict::Recovered);
+        let verdicts = samples(&mut breaker, cpu(6.0), 10);
+        assert_eq!(verdicts[9], Verdict::Trip(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_rest_is_an_hour_at_most() {
+        let mut breaker = Breaker::new(BUDGET);
+        let last = samples(&mut breaker, cpu(60.0), 300).into_iter().rev();
+        let last = last.into_iter().find(|verdict| *verdict != Verdict::GoOn);
+        assert_eq!(last, Some(Verdict::Trip(LONGEST)));
+    }
+}

@@ -1,0 +1,87 @@
+//! What the sensor costs, as the kernel counts it.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::breaker::Usage;
+use crate::kernel::RunTime;
+
+/// Probes are timed for a part of each second: that makes every program of the host a little dearer.
+const TIMED: Duration = Duration::from_millis(100);
+
+/// Meters a worker, its supervisor, and the probes.
+pub(super) struct Meter {
+    worker: u32,
+    cpu: Duration,
+    at: Instant,
+    probes: RunTime,
+}
+
+impl Meter {
+    /// Begins with a worker that has these programs.
+    pub(super) fn of(worker: u32, programs: Vec<OwnedFd>) -> Self {
+        let probes = RunTime::of(programs);
+        Self { worker, cpu: cpu_of(worker), at: Instant::now(), probes }
+    }
+
+    /// What it cost since the last time; takes a moment itself.
+    pub(super) async fn sample(&mut self) -> Usage {
+        let probes_percent = self.probes_percent().await;
+        let (cpu, now) = (cpu_of(self.worker), Instant::now());
+        let process = cpu.saturating_sub(self.cpu).as_secs_f64();
+        let process_percent = 100.0 * process / (now - self.at).as_secs_f64();
+        (self.cpu, self.at) = (cpu, now);
+        let memory_bytes = resident(self.worker) + resident(std::process::id());
+        Usage { process_percent, probes_percent, memory_bytes }
+    }
+
+    async fn probes_percent(&self) -> f64 {
+        let Some(timed) = self.probes.begin() else { return 0.0 };
+        let began = Instant::now();
+        sleep(TIMED).await;
+        100.0 * timed.end() as f64 / began.elapsed().as_nanos() as f64
+    }
+}
+
+/// CPU time of a worker and of ourselves; what is gone has none.
+fn cpu_of(worker: u32) -> Duration {
+    [worker, std::process::id()].into_iter().filter_map(process_cpu).sum()
+}
+
+/// CPU time of all threads of a process (`clock_getcpuclockid(3)`).
+fn process_cpu(pid: u32) -> Option<Duration> {
+    let mut clock = 0;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both are ours; a process that is gone makes the call fail.
+    let failed = unsafe {
+        libc::clock_getcpuclockid(pid.cast_signed(), &raw mut clock) != 0
+            || libc::clock_gettime(clock, &raw mut time) != 0
+    };
+    (!failed).then(|| Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32))
+}
+
+/// Resident memory, bytes: the second number of /proc/PID/statm, in pages (`proc_pid_statm(5)`).
+fn resident(pid: u32) -> u64 {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * rustix::param::page_size() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_works_has_more_cpu_time() {
+        let me = std::process::id();
+        let before = process_cpu(me).expect("a clock");
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(20) {}
+        assert!(process_cpu(me).expect("a clock") > before);
+        assert!(resident(me) > 1 << 20);
+        assert_eq!(process_cpu(u32::MAX >> 2), None);
+    }
+}
