@@ -53,9 +53,8 @@ pub async fn run(effective: &Effective) -> Result<ExitCode> {
                 (true, rest)
             }
             Event::TooMuch(usage, rest) => {
-                let stopped = worker.stop().await?;
                 eprintln!("wanglou-sensor: breaker open: {usage}: at rest for {rest:?}");
-                (stopped != ExitCode::SUCCESS, rest)
+                (worker.stop().await? != ExitCode::SUCCESS, rest)
             }
         };
         last = worker.close_books(&effective.config.events, was_killed).or(last);
