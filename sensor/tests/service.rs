@@ -35,6 +35,8 @@ fn a_worker_that_is_killed_is_followed_by_another() -> Result<()> {
     let storm = storm::start(8_000, 2)?;
     thread::sleep(Duration::from_millis(500));
     let before = service.worker()?;
+    let first_to_go = fs::read_to_string(format!("/proc/{before}/oom_score_adj"))?;
+    ensure!(first_to_go.trim() == "1000", "oom_score_adj is {first_to_go}");
     let killed = Instant::now();
     sys::kill(before, SIGKILL)?;
     service.wait_for(READY, 2)?;

@@ -50,6 +50,7 @@ struct Attached {
     skipped: Option<Stream>,
     program: OwnedFd,
     link: Option<OwnedFd>,
+    misses: u64,
 }
 
 /// Probes that are attached for as long as this lives.
@@ -109,6 +110,7 @@ impl Probes {
                     skipped: spec.skipped,
                     program,
                     link: Some(link),
+                    misses: 0,
                 }),
             }
         }
@@ -127,16 +129,24 @@ impl Probes {
         records
     }
 
-    /// What the probes counted so far.
+    /// What the probes counted so far, and the runs that the kernel skipped as of the last
+    /// [`Self::look_for_skipped`].
     pub fn totals(&self) -> Totals {
         let mut totals = self.counters.totals();
         for attached in &self.attached {
             if let Some(stream) = attached.skipped {
-                let misses = sys::recursion_misses(attached.program.as_fd());
-                totals[stream as usize].nested += misses.unwrap_or(0);
+                totals[stream as usize].nested += attached.misses;
             }
         }
         totals
+    }
+
+    /// Asks the kernel how often it skipped programs: a system call for each.
+    pub fn look_for_skipped(&mut self) {
+        for attached in self.attached.iter_mut().filter(|attached| attached.skipped.is_some()) {
+            let misses = sys::recursion_misses(attached.program.as_fd());
+            attached.misses = misses.unwrap_or(attached.misses);
+        }
     }
 
     /// The map of counters, and for how many CPUs it has rows.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -6,7 +7,7 @@ use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpriority_process, kill_process, setpriority_process};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
@@ -68,6 +69,9 @@ impl Attendant {
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
         let child = Command::from(command).kill_on_drop(true).spawn()?;
+        if let Some(worker) = child.id() {
+            be_the_first_to_suffer(worker);
+        }
         let books = Books::new()?;
         let start = Start {
             version: VERSION,
@@ -163,6 +167,22 @@ impl Attendant {
             self.books.close(seen.filter(|(_, action, _)| is_wanted(*action)));
         }
         Some(LastRun { run_id, books: self.books, was_killed })
+    }
+}
+
+/// Where the host is short of memory or of CPU, the worker goes without before anybody else does: the kernel
+/// ends it first (`oom_score_adj`, `proc_pid_oom_score_adj(5)`), and others run before it.
+fn be_the_first_to_suffer(worker: u32) {
+    const FIRST: &str = "1000";
+    const NICER: i32 = 5;
+    let path = format!("/proc/{worker}/oom_score_adj");
+    if let Err(error) = fs::write(&path, FIRST) {
+        tracing::warn!(%error, path, "the worker is not the first to be ended");
+    }
+    let pid = Pid::from_raw(worker.cast_signed());
+    let nicer = getpriority_process(pid).and_then(|now| setpriority_process(pid, now + NICER));
+    if let Err(error) = nicer {
+        tracing::warn!(%error, "the worker is as important as others");
     }
 }
 

@@ -9,8 +9,11 @@ use tokio::time::sleep;
 use super::breaker::Usage;
 use crate::kernel::RunTime;
 
-/// Probes are timed for a part of each second: that makes every program of the host a little dearer.
+/// Probes are timed for a moment now and then: it makes every program of the host a little dearer, and
+/// switching it on or off has the kernel change its code, for which every CPU is interrupted.
 const TIMED: Duration = Duration::from_millis(100);
+/// At one sample in so many.
+const EVERY: u32 = 3;
 
 /// Meters a worker, its supervisor, and the probes.
 pub(super) struct Meter {
@@ -18,27 +21,34 @@ pub(super) struct Meter {
     cpu: Duration,
     at: Instant,
     probes: RunTime,
+    /// What probes cost when they were timed last, and how many samples were taken.
+    probes_percent: f64,
+    samples: u32,
 }
 
 impl Meter {
     /// Begins with a worker that has these programs.
     pub(super) fn of(worker: u32, programs: Vec<OwnedFd>) -> Self {
         let probes = RunTime::of(programs);
-        Self { worker, cpu: cpu_of(worker), at: Instant::now(), probes }
+        let (cpu, at) = (cpu_of(worker), Instant::now());
+        Self { worker, cpu, at, probes, probes_percent: 0.0, samples: 0 }
     }
 
     /// What it cost since the last time; takes a moment itself.
     pub(super) async fn sample(&mut self) -> Usage {
-        let probes_percent = self.probes_percent().await;
+        if self.samples.is_multiple_of(EVERY) {
+            self.probes_percent = self.time_probes().await;
+        }
+        self.samples = self.samples.wrapping_add(1);
         let (cpu, now) = (cpu_of(self.worker), Instant::now());
         let process = cpu.saturating_sub(self.cpu).as_secs_f64();
         let process_percent = 100.0 * process / (now - self.at).as_secs_f64();
         (self.cpu, self.at) = (cpu, now);
         let memory_bytes = resident(self.worker) + resident(std::process::id());
-        Usage { process_percent, probes_percent, memory_bytes }
+        Usage { process_percent, probes_percent: self.probes_percent, memory_bytes }
     }
 
-    async fn probes_percent(&self) -> f64 {
+    async fn time_probes(&self) -> f64 {
         let Some(timed) = self.probes.begin() else { return 0.0 };
         let began = Instant::now();
         sleep(TIMED).await;

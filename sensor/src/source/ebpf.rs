@@ -21,6 +21,8 @@ use crate::sock_diag::{self, SockDiag};
 
 /// Records handed over in one batch, by their bytes.
 const BATCH_BYTES: usize = 64 << 10;
+/// How often the kernel is asked what it skipped.
+const LOOK_NS: u64 = 1_000_000_000;
 /// The kernel fills at most so much at once (`PAGE_SIZE << 3` in `kernel/bpf/bpf_iter.c`).
 const ITERATOR_BYTES: usize = 32 << 10;
 
@@ -38,6 +40,9 @@ pub(super) struct Ebpf {
     sweep: Sweep,
     listed: Option<SockDiag>,
     books: Books,
+    /// Boot-clock time at which the kernel is asked again what it skipped, ns.
+    next_look: u64,
+    detached: bool,
 }
 
 impl Ebpf {
@@ -51,7 +56,19 @@ impl Ebpf {
         let unlisted = request.network.as_ref().filter(|_| !is_listed);
         let listed = sock_diag::open_or_go_without(unlisted);
         let sweep = Sweep::default();
-        Ok(Self { probes, decoder, log, procfs, told, refused: 0, sweep, listed, books })
+        Ok(Self {
+            probes,
+            decoder,
+            log,
+            procfs,
+            told,
+            refused: 0,
+            sweep,
+            listed,
+            books,
+            next_look: 0,
+            detached: false,
+        })
     }
 
     /// Reads what an iterator writes, record by record; `false` where the kernel has none. Between its
@@ -132,6 +149,10 @@ impl Source for Ebpf {
     }
 
     fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) {
+        if self.detached || clock::boot_ns() >= self.next_look {
+            self.next_look = clock::boot_ns() + LOOK_NS;
+            self.probes.look_for_skipped();
+        }
         let totals = self.probes.totals();
         for stream in Stream::ALL {
             let action = action(stream);
@@ -182,6 +203,7 @@ impl Source for Ebpf {
     }
 
     fn detach(&mut self) {
+        self.detached = true;
         self.probes.detach();
     }
 
