@@ -156,9 +156,11 @@ pub fn forked(creator: u32, child: u32) {
         return;
     }
     // SAFETY: as in `of_process`.
-    if let Some(rules) = unsafe { PROCESS_RULES.get(creator) } {
-        let _ = PROCESS_RULES.insert(child, rules, BPF_ANY);
-    }
+    let _ = match unsafe { PROCESS_RULES.get(creator) } {
+        Some(rules) => PROCESS_RULES.insert(child, rules, BPF_ANY),
+        // Whoever had the id before may have ended unseen.
+        None => PROCESS_RULES.remove(child),
+    };
 }
 
 /// A process is over.

@@ -20,6 +20,10 @@ use crate::ledger::{ByAction, Cause};
 /// What is written. Zeroes are an empty page.
 #[repr(C)]
 pub struct Page {
+    /// `wanglou.run.id`; 0 while nothing has been written.
+    pub run: Number,
+    /// 1 once everything that was there at start has been told of.
+    pub ready: Number,
     /// `event.sequence` of the last line.
     pub sequence: Number,
     /// 1 while a chunk of lines is being written, so that half a line may have gone out.

@@ -1,5 +1,6 @@
 //! `wanglou-sensor`: reads the command line and says in one line what went wrong.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -96,7 +97,8 @@ fn run_config(command: &Config) -> ExitCode {
     match (command, loaded) {
         (_, Err(problems)) => complain(&problems),
         (Config::Show(_), Ok(effective)) => {
-            print!("{effective}");
+            // A reader that goes away has seen enough.
+            let _ = write!(std::io::stdout(), "{effective}");
             ExitCode::SUCCESS
         }
         (Config::Check { file }, Ok(effective)) => {
@@ -131,6 +133,6 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
     let events = options.events.iter().copied().map(Into::into).collect();
 
     let backend = options.backend;
-    let options = Options { backend, format, events, request, books, last_run: None };
+    let options = Options { backend, format, events, request, books, last: None };
     event_loop()?.block_on(watch::watch(options))
 }

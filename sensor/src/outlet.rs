@@ -16,17 +16,6 @@ use crate::ledger::{Balance, Cause, Ledger, Losses};
 use crate::output::Format;
 use crate::queue::{Chunk, Queue};
 
-/// The run before this one.
-#[derive(Debug)]
-pub struct LastRun {
-    /// `wanglou.run.id`.
-    pub run_id: String,
-    /// What it wrote, and what its supervisor made of that.
-    pub books: Books,
-    /// It could not write its last ledger.
-    pub was_killed: bool,
-}
-
 /// One output with its queue and its books.
 #[derive(Debug)]
 pub struct Outlet {
@@ -119,17 +108,18 @@ impl Outlet {
     }
 
     /// Writes the last books of a run that was killed, as it would have itself.
-    pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &LastRun) {
-        let page = killed.books.page();
+    pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &Books) {
+        let page = killed.page();
         if page.writing.get() != 0 {
             // What comes next shall not stand behind half a line.
             self.chunk.bytes.push(b'\n');
         }
-        let balance = Ledger::of(killed.books.clone()).balance();
+        let run_id = page.run.get().to_string();
+        let balance = Ledger::of(killed.clone()).balance();
         let mut event = metric(clock, now, "ledger");
         event.wanglou = Some(Wanglou {
             ledger: Some(balance.view()),
-            run: Some(Run { id: Some(&killed.run_id) }),
+            run: Some(Run { id: Some(&run_id) }),
             ..Wanglou::default()
         });
         self.write_as(page.sequence.get() + 1, None, &mut event);

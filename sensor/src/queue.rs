@@ -143,7 +143,7 @@ impl Shared {
             self.books.page().writing.set(1);
             let (written, result) = write(&mut output, &chunk.bytes);
             self.count(&chunk, written);
-            self.books.page().writing.set(0);
+            self.books.page().writing.set(u64::from(result.is_err()));
             let mut state = self.lock();
             state.bytes -= chunk.bytes.len();
             if let Err(error) = result {

@@ -17,5 +17,5 @@ pub async fn watch(options: Options) -> Result<ExitCode> {
             _ = terminate.recv() => {}
         }
     };
-    worker::work(options, told, |_, _| Ok(())).await
+    worker::work(options, told, |_| Ok(())).await
 }

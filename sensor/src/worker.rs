@@ -14,14 +14,14 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::action::{Action, Category};
 use crate::books::{self, Books};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
 use crate::kernel::Request;
 use crate::ledger::{Balance, Cause};
-use crate::observation::{Action as Seen, Observation};
-use crate::outlet::{LastRun, Outlet};
+use crate::observation::Observation;
+use crate::outlet::Outlet;
 use crate::output::Format;
 use crate::privileges;
 use crate::queue::Queue;
@@ -50,23 +50,27 @@ pub struct Options {
     pub request: Request,
     /// What is to be written into.
     pub books: Books,
-    /// The worker before this one, if there was one.
-    pub last_run: Option<LastRun>,
+    /// Those of the worker before this one, if there was one, closed.
+    pub last: Option<Books>,
 }
 
-/// Works until `stop`, or until the output takes no more; calls `ready` with its source and its
-/// `wanglou.run.id` once everything that was there has been told of.
+/// Works until `stop`, or until the output takes no more; calls `attached` before anything is written.
 pub async fn work(
     options: Options,
     stop: impl Future<Output = ()>,
-    ready: impl FnOnce(&dyn Source, &str) -> io::Result<()>,
+    attached: impl FnOnce(&dyn Source) -> io::Result<()>,
 ) -> Result<ExitCode> {
+    let run = clock::boot_ns();
     // Every event borrows it, to the end of the process.
-    let host: &'static Host = Box::leak(Box::new(Host::read(clock::boot_ns())?));
-    let Options { backend, format, events, request, books, last_run } = options;
+    let host: &'static Host = Box::leak(Box::new(Host::read(run)?));
+    let Options { backend, format, events, request, books, last } = options;
 
     let source = source::open(backend, &request, &books)?;
-    let attached = clock::boot_ns();
+    let attached_at = clock::boot_ns();
+    let whole_until = last.as_ref().map_or(attached_at, |last| last.page().whole_until.get());
+    books.page().whole_until.set(whole_until);
+    attached(&*source).context("cannot say what is attached")?;
+    books.page().run.set(run);
     privileges::keep_reading_only().context("cannot give up capabilities")?;
     let output_ended = Arc::new(Notify::new());
     let queue = start_output(&output_ended, &books).context("cannot start the output thread")?;
@@ -75,11 +79,10 @@ pub async fn work(
     let enricher = Enricher::new(host);
     let outlet = Outlet::new(host, events, format, queue, books.clone());
     let mut worker = Worker::new(source, enricher, outlet, books);
-    if let Some(last) = &last_run {
-        worker.report_last(last);
+    if let Some(last) = &last {
+        worker.report_pause(last);
     }
-    worker.begin(attached)?;
-    ready(&*worker.source, &host.run_id).context("cannot say that it works")?;
+    worker.begin(attached_at)?;
 
     let mut round = interval(ROUND);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -131,19 +134,16 @@ impl Worker {
         Self { source, enricher, outlet, whole_until: now, gap: None, next_ledger, books }
     }
 
-    /// Tells what became of the run before, and of the time in which nobody worked.
-    fn report_last(&mut self, last: &LastRun) {
-        let (clock, page) = (self.enricher.clock(), last.books.page());
-        if last.was_killed {
-            self.outlet.report_killed(clock, clock::boot_ns(), last);
-        }
+    /// Tells of the time in which nobody worked, and of what was lost with the one before.
+    fn report_pause(&mut self, last: &Books) {
+        let page = last.page();
         let mut gap = Gap::since(page.whole_until.get());
         gap.end = self.whole_until;
         let lost = books::read(&page.dropped[Cause::WorkerKilled as usize]);
         for (action, events) in Action::ALL.into_iter().zip(lost) {
             gap.lost.add(Cause::WorkerKilled, action, events);
         }
-        self.outlet.report_gap(clock, &gap);
+        self.outlet.report_gap(self.enricher.clock(), &gap);
     }
 
     /// Builds the table, and says that we are ready.
@@ -156,6 +156,9 @@ impl Worker {
             .sockets(&mut |seen| listed.observe(seen))
             .context("cannot list the sockets of this host")?;
         self.outlet.flush();
+        let page = self.books.page();
+        page.whole_until.set(attached);
+        page.ready.set(1);
         let (processes, _) = self.enricher.table_size();
         eprintln!("wanglou-sensor: ready: {}; {processes} processes", self.source.describe());
         Ok(())
@@ -217,13 +220,14 @@ impl Worker {
     /// Books what was lost since the last look; `true` if that is anything.
     fn book_losses(&mut self) -> bool {
         let outlet = &mut self.outlet;
-        self.source.losses(&mut |cause, action, events| outlet.lose(cause, action, events));
+        let all =
+            self.source.losses(&mut |cause, action, events| outlet.lose(cause, action, events));
         let (lost, now) = (outlet.take_losses(), clock::boot_ns());
         if lost.total() > 0 {
             let gap = self.gap.get_or_insert(Gap::since(self.whole_until));
             gap.lost.merge(&lost);
             gap.end = now;
-        } else if self.gap.is_none() {
+        } else if self.gap.is_none() && all {
             self.whole_until = now;
         }
         lost.total() > 0
@@ -294,11 +298,7 @@ impl<'a> Listed<'a> {
         }
         // It is waited for once, not for each.
         self.patience = Duration::ZERO;
-        let action = match &seen.action {
-            Seen::Connection(connection) => connection.turn.action(),
-            _ => Action::Unknown,
-        };
-        self.outlet.lose(Cause::QueueFull, action, 1);
+        self.outlet.lose(Cause::QueueFull, seen.action.name(), 1);
     }
 }
 
@@ -317,4 +317,17 @@ fn conclude(failure: Option<io::Error>, balance: &Balance) -> Result<ExitCode> {
         ),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the last ledger of a run whose worker was killed, in its stead.
+pub fn write_last_ledger(killed: &Books) -> Result<()> {
+    let now = clock::boot_ns();
+    let host: &'static Host = Box::leak(Box::new(Host::read(now)?));
+    let (books, ended) = (Books::new()?, Arc::default());
+    let queue = start_output(&ended, &books).context("cannot start the output thread")?;
+    let mut outlet = Outlet::new(host, Vec::new(), Format::Json, queue, books);
+    outlet.report_killed(Clock::now(), now, killed);
+    // A reader that has gone away needs no ledger.
+    let _ = outlet.close(PATIENCE);
+    Ok(())
 }

@@ -123,8 +123,18 @@ fn one_of(values: impl IntoIterator<Item = impl Display>) -> String {
     format!("it has to be one of {}", values.join(", "))
 }
 
+/// A basic string of TOML.
 fn quoted(text: impl Display) -> String {
-    format!("{:?}", text.to_string())
+    let mut quoted = String::from("\"");
+    for c in text.to_string().chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 fn list(values: impl IntoIterator<Item = impl Display>) -> String {

@@ -99,6 +99,14 @@ fn no_path_stands_twice() {
 
 proptest! {
     #[test]
+    fn every_rule_is_shown_so_that_it_can_be_read(path in "/[^/,;\\s]{1,20}") {
+        if let Ok(effective) = layered(&[], &[&format!("network.filter=drop executable={path}")]) {
+            let again = of_text(&effective.to_string());
+            prop_assert_eq!(again.map(|it| it.config), Ok(effective.config));
+        }
+    }
+
+    #[test]
     fn no_text_panics(text in "\\PC{0,80}|(\\[[a-z]{0,8}\\]\n)?[a-z._]{1,20} = [^\n]{0,20}\n") {
         let _ = of_text(&text);
     }

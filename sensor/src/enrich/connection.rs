@@ -12,7 +12,7 @@ use super::table::{Entry, Table};
 use crate::action::Action as Name;
 use crate::clock::Clock;
 use crate::errno;
-use crate::observation::{Connection, Disconnect, Observation, Owner, Side, Turn};
+use crate::observation::{Action as Seen, Connection, Disconnect, Observation, Owner, Side, Turn};
 use crate::outlet::Outlet;
 
 const IPPROTO_TCP: u8 = 6;
@@ -110,6 +110,20 @@ impl Connection {
     /// own.
     fn has_both_ends(&self) -> bool {
         [self.local, self.remote].iter().all(|end| end.port() != 0 && !end.ip().is_unspecified())
+    }
+}
+
+impl Seen<'_> {
+    /// What the event of this is called; of changed ids, the user's.
+    pub fn name(&self) -> Name {
+        match self {
+            Self::Fork { .. } => Name::Fork,
+            Self::Exec(_) => Name::Exec,
+            Self::Existing(_) => Name::ExistingProcess,
+            Self::End(_) => Name::End,
+            Self::Credentials { .. } => Name::UidChange,
+            Self::Connection(connection) => connection.turn.action(),
+        }
     }
 }
 

@@ -109,7 +109,7 @@ const ADDRESS: &str = "address or range like 192.0.2.1, 10.0.0.0/8 or fd00::/8";
 const PORT: &str = "port or range like 443 or 8000-8100";
 const CGROUP: &str = "cgroup: its path from the root of the hierarchy, as in /proc/PID/cgroup, is";
 const EXECUTABLE: &str =
-    "executable: a path of at most 254 bytes or the last names of one, like curl, is";
+    "executable: a path of at most 255 bytes or the last names of one, like curl, is";
 
 fn add<'a, T>(
     to: &mut Vec<T>,

@@ -129,16 +129,18 @@ impl Probes {
         records
     }
 
-    /// What the probes counted so far, and the runs that the kernel skipped as of the last
-    /// [`Self::look_for_skipped`].
-    pub fn totals(&self) -> Totals {
-        let mut totals = self.counters.totals();
+    /// What the probes counted so far.
+    pub fn counted(&self) -> Totals {
+        self.counters.totals()
+    }
+
+    /// Adds the runs that the kernel skipped, as of the last [`Self::look_for_skipped`].
+    pub fn add_skipped(&self, totals: &mut Totals) {
         for attached in &self.attached {
             if let Some(stream) = attached.skipped {
                 totals[stream as usize].nested += attached.misses;
             }
         }
-        totals
     }
 
     /// Asks the kernel how often it skipped programs: a system call for each.

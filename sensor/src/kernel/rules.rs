@@ -1,5 +1,7 @@
 //! Fills the tables in which the probes look rules up.
 
+use std::collections::BTreeMap;
+
 use aya::Ebpf;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapError};
@@ -80,16 +82,17 @@ struct Bytes<const N: usize>([u8; N]);
 unsafe impl<const N: usize> aya::Pod for Bytes<N> {}
 
 /// By id. A cgroup that is not there holds no process: rules may be the same for every host of a fleet.
-fn cgroups(tables: &Tables) -> Vec<(u64, u64)> {
+fn cgroups(tables: &Tables) -> BTreeMap<u64, u64> {
     if tables.cgroups.is_empty() {
-        return Vec::new();
+        return BTreeMap::new();
     }
     let cgroups = std::fs::read("/proc/self/mountinfo").ok().and_then(|text| Cgroups::open(&text));
     let id = |path: &String| cgroups.as_ref()?.id_of(path.as_bytes());
-    let mut known = Vec::new();
+    // Several paths can lead to one.
+    let mut known = BTreeMap::new();
     for (path, &rules) in &tables.cgroups {
         match id(path) {
-            Some(id) => known.push((id, rules)),
+            Some(id) => *known.entry(id).or_insert(0) |= rules,
             None => {
                 eprintln!("wanglou-sensor: no cgroup {path}: a rule that names it finds nothing");
             }

@@ -16,14 +16,13 @@ use wanglou_sensor_common::counters::Stream;
 
 use super::WORKER;
 use super::breaker::Usage;
-use super::message::{Ready, Start, VERSION};
+use super::message::{Attached, Start, VERSION};
 use super::usage::Meter;
 use crate::action::{Action, Category};
 use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
-use crate::outlet::LastRun;
 use crate::source;
 
 /// Time for a worker to write the rest when it is told to end.
@@ -34,13 +33,11 @@ pub(super) struct Attendant {
     child: Child,
     socket: AsyncFd<OwnedFd>,
     books: Books,
-    /// What it said once it worked, and what its probes count.
-    working: Option<Working>,
+    attached: Option<Probes>,
 }
 
-/// What is known of one that works.
-struct Working {
-    run_id: String,
+/// The probes of a worker.
+struct Probes {
     counters: Option<CounterMap>,
     meter: Meter,
 }
@@ -64,7 +61,7 @@ impl fmt::Display for Ended {
 
 impl Attendant {
     /// Starts one, and hands it the closed books of the one before.
-    pub(super) fn start(effective: &Effective, last: Option<&LastRun>) -> io::Result<Self> {
+    pub(super) fn start(effective: &Effective, last: Option<&Books>) -> io::Result<Self> {
         let (ours, theirs) = channel::pair()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
@@ -73,64 +70,63 @@ impl Attendant {
             be_the_first_to_suffer(worker);
         }
         let books = Books::new()?;
-        let start = Start {
-            version: VERSION,
-            config: effective.to_string(),
-            last_run: last.map(|last| last.run_id.clone()),
-            last_was_killed: last.is_some_and(|last| last.was_killed),
-        };
+        let start = Start { version: VERSION, config: effective.to_string() };
         let mut fds = vec![books.as_fd()];
-        fds.extend(last.map(|last| last.books.as_fd()));
-        channel::send(&ours, &start, &fds)?;
+        fds.extend(last.map(|last| last.as_fd()));
+        // A pipe that is broken here is no reader that has seen enough.
+        channel::send(&ours, &start, &fds)
+            .map_err(|error| io::Error::other(format!("it does not listen: {error}")))?;
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok(Self { child, socket, books, working: None })
+        Ok(Self { child, socket, books, attached: None })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
     pub(super) async fn ended(&mut self) -> io::Result<Ended> {
         loop {
             tokio::select! {
-                status = self.child.wait() => return Ok(how(status?)),
-                readable = self.socket.readable(), if self.working.is_none() => {
+                // What it said before its end comes first.
+                biased;
+                readable = self.socket.readable(), if self.attached.is_none() => {
                     readable?.clear_ready();
-                    // An end that is closed says no more: its process is about to be gone.
-                    match channel::receive::<Ready>(self.socket.get_ref()) {
-                        Ok((ready, fds)) => self.working = Some(self.take(ready, fds)?),
-                        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                            return Ok(how(self.child.wait().await?));
-                        }
-                        Err(error) => return Err(error),
+                    match channel::receive::<Attached>(self.socket.get_ref()) {
+                        Ok((attached, fds)) => self.attached = Some(self.take(&attached, fds)?),
+                        // One that does not speak any more is about to be gone.
+                        Err(_) => return Ok(how(self.child.wait().await?)),
                     }
                 }
+                status = self.child.wait() => return Ok(how(status?)),
             }
         }
     }
 
-    fn take(&self, ready: Ready, fds: Vec<OwnedFd>) -> io::Result<Working> {
-        if ready.version != VERSION {
-            let other = ready.version;
+    fn take(&self, attached: &Attached, fds: Vec<OwnedFd>) -> io::Result<Probes> {
+        if attached.version != VERSION {
+            let other = attached.version;
             return Err(io::Error::other(format!(
                 "the worker speaks version {other}, not {VERSION}"
             )));
         }
         let mut fds = fds.into_iter();
         let counters = match fds.next() {
-            Some(fd) => Some(CounterMap::map(fd.as_fd(), ready.cpus as usize)?),
+            Some(fd) => Some(CounterMap::map(fd.as_fd(), attached.cpus as usize)?),
             None => None,
         };
         let meter = Meter::of(self.child.id().unwrap_or_default(), fds.collect());
-        Ok(Working { run_id: ready.run, counters, meter })
+        Ok(Probes { counters, meter })
     }
 
-    /// Whether it has ever been ready.
-    pub(super) fn has_worked(&self) -> bool {
-        self.working.is_some()
+    /// Whether it has told of all that was there at its start.
+    pub(super) fn is_ready(&self) -> bool {
+        self.books.page().ready.get() != 0
     }
 
     /// What it costs; `None` while it is not ready, as beginning is dear and short.
-    pub(super) async fn usage(&mut self) -> Option<Usage> {
-        Some(self.working.as_mut()?.meter.sample().await)
+    pub(super) async fn usage(&mut self, matters: bool) -> Option<Usage> {
+        if !self.is_ready() {
+            return None;
+        }
+        Some(self.attached.as_mut()?.meter.sample(matters).await)
     }
 
     /// Tells it to end and waits, for as long as there is hope.
@@ -152,11 +148,14 @@ impl Attendant {
         }
     }
 
-    /// Closes the books of one that is gone; `None` if it never worked.
-    pub(super) fn close_books(self, wanted: &[Category], was_killed: bool) -> Option<LastRun> {
-        let Working { run_id, counters, .. } = self.working?;
+    /// Its books, now that it is gone; those of one that could not close them itself are closed. `None` if
+    /// it has not written anything.
+    pub(super) fn close_books(self, wanted: &[Category], was_killed: bool) -> Option<Books> {
+        if self.books.page().run.get() == 0 {
+            return None;
+        }
         if was_killed {
-            let totals = counters.map(|counters| counters.totals());
+            let totals = self.attached.and_then(|it| it.counters).map(|it| it.totals());
             let seen = totals.iter().flat_map(|totals| Stream::ALL.map(|stream| (stream, totals)));
             let seen = seen.map(|(stream, totals)| {
                 (stream, source::action(stream), totals[stream as usize].seen)
@@ -166,7 +165,7 @@ impl Attendant {
             };
             self.books.close(seen.filter(|(_, action, _)| is_wanted(*action)));
         }
-        Some(LastRun { run_id, books: self.books, was_killed })
+        Some(self.books)
     }
 }
 

@@ -87,6 +87,11 @@ impl Breaker {
         Self { budget, over: 0, far_over: 0, within: 0, rests: 0 }
     }
 
+    /// Whether the next sample may be one too many.
+    pub(super) fn is_wary(&self) -> bool {
+        self.over > 0 || self.rests > 0
+    }
+
     /// Takes a second's usage.
     pub(super) fn sample(&mut self, usage: &Usage) -> Verdict {
         let share = (usage.cpu_percent() / self.budget.cpu_percent)

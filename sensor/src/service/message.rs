@@ -2,7 +2,7 @@
 pub(super) const VERSION: u32 = 1;
 
 /// Supervisor to worker, once: what to do. Beside it the books to write, and those of the worker before
-/// it, closed.
+/// it, closed, if there was one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Start {
     #[prost(uint32, tag = "1")]
@@ -10,24 +10,15 @@ pub(super) struct Start {
     /// The settings, as a file would have them.
     #[prost(string, tag = "2")]
     pub(super) config: String,
-    /// `wanglou.run.id` of the worker before.
-    #[prost(string, optional, tag = "3")]
-    pub(super) last_run: Option<String>,
-    /// It could not write its last ledger.
-    #[prost(bool, tag = "4")]
-    pub(super) last_was_killed: bool,
 }
 
-/// Worker to supervisor, once: it works. Beside it the map in which probes count, and the
+/// Worker to supervisor, once: its probes are attached. Beside it the map in which they count, and the
 /// programs, if there are any.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Ready {
+pub(super) struct Attached {
     #[prost(uint32, tag = "1")]
     pub(super) version: u32,
-    /// Its `wanglou.run.id`.
-    #[prost(string, tag = "2")]
-    pub(super) run: String,
     /// CPUs that the map has rows for; 0 where there is none.
-    #[prost(uint32, tag = "3")]
+    #[prost(uint32, tag = "2")]
     pub(super) cpus: u32,
 }

@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::attendant::{Attendant, Ended};
 use super::breaker::{Breaker, Usage, Verdict};
 use crate::config::Effective;
+use crate::worker::write_last_ledger;
 
 /// The first pause before a worker is started again; each one after is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -17,12 +18,17 @@ const HEALTHY: Duration = Duration::from_secs(60);
 /// How often the sensor's own cost is looked at.
 const SAMPLE: Duration = Duration::from_secs(1);
 
+/// A worker that is not ready by then never will be.
+const START: Duration = Duration::from_secs(120);
+
 /// Why a worker does not go on.
 enum Event {
     /// Somebody told us to end.
     Told,
     /// It is gone.
     Gone(Ended),
+    /// It does not get ready.
+    Stuck,
     /// It costs too much: rest for so long.
     TooMuch(Usage, Duration),
 }
@@ -33,31 +39,33 @@ pub async fn run(effective: &Effective) -> Result<ExitCode> {
     let mut breaker = Breaker::new(effective.config.budget);
     let (mut last, mut pause, mut worked) = (None, FIRST_PAUSE, false);
     loop {
-        let mut worker =
-            Attendant::start(effective, last.as_ref()).context("cannot start a worker")?;
         let started = Instant::now();
-        let event = attend(&mut worker, &mut breaker, &mut told).await?;
-        worked |= worker.has_worked();
-        let (was_killed, rest) = match event {
-            Event::Told => return worker.stop().await,
-            Event::Gone(Ended::Done(code)) if code == ExitCode::SUCCESS || !worked => {
-                return Ok(code);
+        let rest = match Attendant::start(effective, last.as_ref()) {
+            Err(error) if !worked => return Err(error).context("cannot start a worker"),
+            Err(error) => {
+                eprintln!("wanglou-sensor: cannot start a worker: {error}: again in {pause:?}");
+                longer(&mut pause)
             }
-            Event::Gone(ended) => {
-                if started.elapsed() >= HEALTHY {
+            Ok(mut worker) => {
+                let event = attend(&mut worker, &mut breaker, &mut told).await?;
+                worked |= worker.is_ready();
+                if worker.is_ready() && started.elapsed() >= HEALTHY {
                     pause = FIRST_PAUSE;
                 }
-                eprintln!("wanglou-sensor: the worker {ended}: another one in {pause:?}");
-                let rest = pause;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                (true, rest)
-            }
-            Event::TooMuch(usage, rest) => {
-                eprintln!("wanglou-sensor: breaker open: {usage}: at rest for {rest:?}");
-                (worker.stop().await? != ExitCode::SUCCESS, rest)
+                let (code, rest) = conclude(event, &mut worker, worked, &mut pause).await?;
+                let was_killed = code != ExitCode::SUCCESS;
+                if let Some(books) = worker.close_books(&effective.config.events, was_killed) {
+                    if was_killed {
+                        write_last_ledger(&books)?;
+                    }
+                    last = Some(books);
+                }
+                match rest {
+                    Some(rest) => rest,
+                    None => return Ok(code),
+                }
             }
         };
-        last = worker.close_books(&effective.config.events, was_killed).or(last);
         tokio::select! {
             () = told.wait() => return Ok(ExitCode::SUCCESS),
             () = sleep(rest) => {}
@@ -65,8 +73,42 @@ pub async fn run(effective: &Effective) -> Result<ExitCode> {
     }
 }
 
+/// How a worker has ended by now, and for how long to wait before the next one, if there is to be one.
+async fn conclude(
+    event: Event,
+    worker: &mut Attendant,
+    worked: bool,
+    pause: &mut Duration,
+) -> Result<(ExitCode, Option<Duration>)> {
+    Ok(match event {
+        Event::Told => (worker.stop().await?, None),
+        Event::Gone(Ended::Done(code)) if code == ExitCode::SUCCESS || !worked => (code, None),
+        Event::Gone(ended) => {
+            eprintln!("wanglou-sensor: the worker {ended}: another one in {pause:?}");
+            (ExitCode::FAILURE, Some(longer(pause)))
+        }
+        Event::Stuck => {
+            eprintln!("wanglou-sensor: the worker is not ready after {START:?}: another one");
+            worker.stop().await?;
+            (ExitCode::FAILURE, Some(longer(pause)))
+        }
+        Event::TooMuch(usage, rest) => {
+            eprintln!("wanglou-sensor: breaker open: {usage}: at rest for {rest:?}");
+            (worker.stop().await?, Some(rest))
+        }
+    })
+}
+
+/// This pause; the next one is twice as long.
+fn longer(pause: &mut Duration) -> Duration {
+    let now = *pause;
+    *pause = (now * 2).min(LONGEST_PAUSE);
+    now
+}
+
 /// Watches a worker for as long as there is nothing to do about it.
 async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) -> Result<Event> {
+    let started = Instant::now();
     let mut tick = interval(SAMPLE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -77,7 +119,10 @@ async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) 
             }
             _ = tick.tick() => {}
         }
-        let Some(usage) = worker.usage().await else { continue };
+        if !worker.is_ready() && started.elapsed() >= START {
+            return Ok(Event::Stuck);
+        }
+        let Some(usage) = worker.usage(breaker.is_wary()).await else { continue };
         match breaker.sample(&usage) {
             Verdict::GoOn => {}
             Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),

@@ -12,7 +12,7 @@ use crate::kernel::RunTime;
 /// Probes are timed for a moment now and then: it makes every program of the host a little dearer, and
 /// switching it on or off has the kernel change its code, for which every CPU is interrupted.
 const TIMED: Duration = Duration::from_millis(100);
-/// At one sample in so many.
+/// At one sample in so many, while all is well.
 const EVERY: u32 = 3;
 
 /// Meters a worker, its supervisor, and the probes.
@@ -34,9 +34,9 @@ impl Meter {
         Self { worker, cpu, at, probes, probes_percent: 0.0, samples: 0 }
     }
 
-    /// What it cost since the last time; takes a moment itself.
-    pub(super) async fn sample(&mut self) -> Usage {
-        if self.samples.is_multiple_of(EVERY) {
+    /// What it cost since the last time; takes a moment itself. Probes are timed anew if that matters.
+    pub(super) async fn sample(&mut self, matters: bool) -> Usage {
+        if matters || self.samples.is_multiple_of(EVERY) {
             self.probes_percent = self.time_probes().await;
         }
         self.samples = self.samples.wrapping_add(1);
@@ -92,6 +92,7 @@ mod tests {
         while began.elapsed() < Duration::from_millis(20) {}
         assert!(process_cpu(me).expect("a clock") > before);
         assert!(resident(me) > 1 << 20);
-        assert_eq!(process_cpu(u32::MAX >> 2), None);
+        // Above `PID_MAX_LIMIT`, include/linux/threads.h.
+        assert_eq!(process_cpu((4 << 20) + 1), None);
     }
 }

@@ -8,11 +8,10 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::message::{Ready, Start, VERSION};
+use super::message::{Attached, Start, VERSION};
 use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
-use crate::outlet::LastRun;
 use crate::output::Format;
 use crate::source::Source;
 use crate::worker::{self, Options};
@@ -28,12 +27,7 @@ pub async fn run_worker() -> Result<ExitCode> {
     set_parent_process_death_signal(Some(Signal::KILL)).context("cannot follow the supervisor")?;
     let mut fds = fds.into_iter();
     let books = Books::of(fds.next().context("there are no books")?)?;
-    let last_run = match (start.last_run, fds.next()) {
-        (Some(run_id), Some(fd)) => {
-            Some(LastRun { run_id, books: Books::of(fd)?, was_killed: start.last_was_killed })
-        }
-        _ => None,
-    };
+    let last = fds.next().map(Books::of).transpose()?;
     let config = Effective::of_text(&start.config)
         .map_err(|problems| {
             anyhow::anyhow!("{}", problems.first().map_or(String::new(), ToString::to_string))
@@ -45,20 +39,20 @@ pub async fn run_worker() -> Result<ExitCode> {
         request: config.request(),
         events: config.events,
         books,
-        last_run,
+        last,
     };
-    worker::work(options, gone(socket)?, |source, run| report(socket, source, run)).await
+    worker::work(options, gone(socket)?, |source| report(socket, source)).await
 }
 
-/// Says that it works, and hands over what its probes count.
-fn report(socket: BorrowedFd<'_>, source: &dyn Source, run: &str) -> io::Result<()> {
+/// Hands over what its probes count and cost.
+fn report(socket: BorrowedFd<'_>, source: &dyn Source) -> io::Result<()> {
     let handles = source.handles();
     let cpus = handles.as_ref().map_or(0, |handles| handles.cpus);
     let fds: Vec<_> = handles
         .into_iter()
         .flat_map(|it| std::iter::once(it.counters).chain(it.programs))
         .collect();
-    channel::send(socket, &Ready { version: VERSION, run: run.to_owned(), cpus }, &fds)
+    channel::send(socket, &Attached { version: VERSION, cpus }, &fds)
 }
 
 /// Waits until the supervisor says that it is enough, or is gone.

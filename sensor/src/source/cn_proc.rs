@@ -40,7 +40,7 @@ impl Source for Baseline {
         any
     }
 
-    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) {
+    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) -> bool {
         let lost = self.processes.lost();
         lose(Cause::NetlinkOverrun, Action::Unknown, lost.overrun);
         lose(Cause::DecodeRefused, Action::Unknown, lost.refused);
@@ -57,6 +57,7 @@ impl Source for Baseline {
         if let Some(sockets) = &mut self.sockets {
             lose(Cause::Shed, Action::ExistingConnection, sockets.take_beyond());
         }
+        true
     }
 
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {

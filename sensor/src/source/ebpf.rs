@@ -19,8 +19,8 @@ use crate::observation::{Action as Seen, Observation};
 use crate::procfs;
 use crate::sock_diag::{self, SockDiag};
 
-/// Records handed over in one batch, by their bytes.
-const BATCH_BYTES: usize = 64 << 10;
+/// Records handed over before somebody looks again whether there is room for more.
+const BATCH: usize = 256;
 /// How often the kernel is asked what it skipped.
 const LOOK_NS: u64 = 1_000_000_000;
 /// The kernel fills at most so much at once (`PAGE_SIZE << 3` in `kernel/bpf/bpf_iter.c`).
@@ -40,6 +40,8 @@ pub(super) struct Ebpf {
     sweep: Sweep,
     listed: Option<SockDiag>,
     books: Books,
+    /// What the probes themselves counted when losses were told of last.
+    counted: Totals,
     /// Boot-clock time at which the kernel is asked again what it skipped, ns.
     next_look: u64,
     detached: bool,
@@ -66,6 +68,7 @@ impl Ebpf {
             sweep,
             listed,
             books,
+            counted: Totals::default(),
             next_look: 0,
             detached: false,
         })
@@ -133,7 +136,7 @@ impl Source for Ebpf {
     fn drain(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> bool {
         let (decoder, refused) = (&mut self.decoder, &mut self.refused);
         let settled = &self.books.page().settled;
-        let records = self.probes.drain(BATCH_BYTES, &mut |record| {
+        let records = self.probes.drain(BATCH, &mut |record| {
             match decoder.decode(record) {
                 Ok(seen) => on(&seen),
                 Err(error) => {
@@ -148,12 +151,15 @@ impl Source for Ebpf {
         records > 0
     }
 
-    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) {
-        if self.detached || clock::boot_ns() >= self.next_look {
+    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) -> bool {
+        let all = self.detached || clock::boot_ns() >= self.next_look;
+        if all {
             self.next_look = clock::boot_ns() + LOOK_NS;
             self.probes.look_for_skipped();
         }
-        let totals = self.probes.totals();
+        let counted = self.probes.counted();
+        let mut totals = counted;
+        self.probes.add_skipped(&mut totals);
         for stream in Stream::ALL {
             let action = action(stream);
             let (now, told) = (&totals[stream as usize], &self.told[stream as usize]);
@@ -162,11 +168,13 @@ impl Source for Ebpf {
             lose(Cause::Recursion, action, now.nested - told.nested);
             lose(Cause::Shed, action, now.table_full - told.table_full);
             lose(Cause::Throttled, action, now.throttled - told.throttled);
-            let lost = now.lost() - told.lost();
+            // Runs that the kernel skipped have not been counted as seen.
+            let lost = counted[stream as usize].lost() - self.counted[stream as usize].lost();
             self.books.page().settled[stream as usize].add(lost);
         }
-        self.told = totals;
+        (self.told, self.counted) = (totals, counted);
         lose(Cause::DecodeRefused, Action::Unknown, std::mem::take(&mut self.refused));
+        all
     }
 
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()> {
@@ -190,7 +198,7 @@ impl Source for Ebpf {
         if !last && !self.sweep.is_its_turn(clock::boot_ns()) {
             return Ok(());
         }
-        let counted = self.probes.totals()[Stream::Accept as usize];
+        let counted = self.probes.counted()[Stream::Accept as usize];
         let skipped = self.probes.skipped("state");
         let due = self.sweep.is_due(counted.waiting, counted.settled, skipped);
         if due || last && self.sweep.is_due_at_last(skipped) {
@@ -243,7 +251,6 @@ impl Source for Ebpf {
     }
 }
 
-/// What a stream's records are about.
 /// What counts records of a kind; `None` of what iterators write.
 fn stream(kind: Kind) -> Option<Stream> {
     Some(match kind {

@@ -23,8 +23,8 @@ pub trait Source {
     /// none.
     fn drain(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> bool;
 
-    /// Tells of the events lost since this was last asked.
-    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64));
+    /// Tells of the events lost since this was last asked; `false` if some are looked for another time.
+    fn losses(&mut self, lose: &mut dyn FnMut(Cause, Action, u64)) -> bool;
 
     /// Shows every process as it is now.
     fn snapshot(&mut self, on: &mut dyn FnMut(&Observation<'_>)) -> io::Result<()>;
