@@ -161,8 +161,11 @@ impl Processes {
             }
             Event::Exit { pid, tgid, status } => {
                 let procfs = &mut self.procfs;
+                // Whoever executes a file after this has only lost its leader to it, whatever /proc
+                // shows by now; of another process with its PID the fork tells.
+                let replaced = later.is_replaced(tgid, index);
                 let end = self.threads.exited(pid, tgid, Exit { time, status }, |time| {
-                    later.is_reused(tgid, index) || has_ended(procfs, tgid, time)
+                    !replaced && (later.is_reused(tgid, index) || has_ended(procfs, tgid, time))
                 });
                 if let Some(exit) = end {
                     report_end(tgid, exit, on);
