@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -321,8 +321,16 @@ fn conclude(failure: Option<io::Error>, balance: &Balance) -> Result<ExitCode> {
 
 /// Writes the last ledger of a run whose worker was killed, in its stead.
 pub fn write_last_ledger(killed: &Books) -> Result<()> {
+    // A supervisor may have to do this for years.
+    static HOST: OnceLock<Host> = OnceLock::new();
     let now = clock::boot_ns();
-    let host: &'static Host = Box::leak(Box::new(Host::read(now)?));
+    let host = match HOST.get() {
+        Some(host) => host,
+        None => HOST.get_or_init({
+            let host = Host::read(now)?;
+            || host
+        }),
+    };
     let (books, ended) = (Books::new()?, Arc::default());
     let queue = start_output(&ended, &books).context("cannot start the output thread")?;
     let mut outlet = Outlet::new(host, Vec::new(), Format::Json, queue, books);
