@@ -22,10 +22,7 @@ const MOUNTS: [(&str, &str); 9] = [
 
 /// Never returns in a guest; a kernel whose init ends panics, and says so on the console.
 pub(crate) fn run() -> ExitCode {
-    // The kernel starts init outside of any session, where nothing else ever is.
-    if let Err(error) = rustix::process::setsid() {
-        println!("init: cannot begin a session: {error}");
-    }
+    // No session is begun: what a service manager or a container's init starts may have none either.
     for (kind, place) in MOUNTS {
         if let Err(error) = mount_one(kind, place) {
             println!("init: cannot mount {kind} on {place}: {error}");

@@ -57,7 +57,11 @@ impl Case<'_> {
         }
         self.number("fork", "process.parent.pid", facts.ppid);
         self.number("exec", "process.parent.pid", facts.ppid);
-        self.number("exec", "process.session_leader.pid", facts.session);
+        match facts.session {
+            // That of the kernel's first process, which leads none: nobody has called setsid since.
+            0 => self.none("exec", "process.session_leader"),
+            leader => self.number("exec", "process.session_leader.pid", leader),
+        }
     }
 
     fn credentials(&self) {
