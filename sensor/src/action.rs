@@ -56,6 +56,19 @@ impl Category {
     }
 }
 
+/// How long an event is held on to when not all can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worth {
+    /// It goes first: sums, which later ones make up for, and who listens, which can be listed.
+    Least,
+    /// Connections.
+    Less,
+    /// Processes that begin or change.
+    More,
+    /// What was run, and what has ended.
+    Most,
+}
+
 impl Action {
     /// Every action that is counted, in the order of its number.
     pub const ALL: [Self; 13] = [
@@ -109,6 +122,19 @@ impl Action {
             | Self::DisconnectReceived
             | Self::Flow => Some(Category::Network),
             Self::Unknown => None,
+        }
+    }
+
+    /// How long it is held on to.
+    pub fn worth(self) -> Worth {
+        match self {
+            Self::Flow | Self::Listen => Worth::Least,
+            Self::ExistingConnection
+            | Self::ConnectionAttempted
+            | Self::ConnectionAccepted
+            | Self::DisconnectReceived => Worth::Less,
+            Self::ExistingProcess | Self::Fork | Self::UidChange | Self::GidChange => Worth::More,
+            Self::Exec | Self::End | Self::Unknown => Worth::Most,
         }
     }
 

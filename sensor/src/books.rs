@@ -16,6 +16,7 @@ use wanglou_sensor_common::counters::Stream;
 
 use crate::action::Action;
 use crate::ledger::{ByAction, Cause};
+use crate::output::Destination;
 
 /// What is written. Zeroes are an empty page.
 #[repr(C)]
@@ -24,21 +25,28 @@ pub struct Page {
     pub run: Number,
     /// 1 once everything that was there at start has been told of.
     pub ready: Number,
+    /// Boot-clock time until which nothing was missing that no gap had told of, ns.
+    pub whole_until: Number,
+    /// Those of each output.
+    pub accounts: [Account; Destination::ALL.len()],
+    /// What probes have counted as seen and the worker has dealt with: records taken from the ring and
+    /// losses booked, by stream.
+    pub settled: [Number; Stream::ALL.len()],
+}
+
+/// The books of one output. Without a line it has none.
+#[repr(C)]
+pub struct Account {
     /// `event.sequence` of the last line.
     pub sequence: Number,
     /// 1 while a chunk of lines is being written, so that half a line may have gone out.
     pub writing: Number,
-    /// Boot-clock time until which nothing was missing that no gap had told of, ns.
-    pub whole_until: Number,
     /// Events that are known to have happened, by action.
     pub produced: [Number; Action::ALL.len()],
     /// Those that the output has, by action.
     pub delivered: [Number; Action::ALL.len()],
     /// Those that are lost, by cause and action.
     pub dropped: [[Number; Action::ALL.len()]; Cause::ALL.len()],
-    /// What probes have counted as seen and the worker has dealt with: records taken from the ring and
-    /// losses booked, by stream.
-    pub settled: [Number; Stream::ALL.len()],
 }
 
 /// A number that one thread writes.
@@ -103,24 +111,46 @@ impl Books {
         unsafe { &*self.mapping.0 }
     }
 
+    /// Those of an output.
+    pub fn account(&self, of: Destination) -> &Account {
+        &self.page().accounts[of as usize]
+    }
+
     /// Closes the books of one who was killed: what it knew of and had not dealt with is lost, and so is
-    /// what probes had seen and it had not taken. `seen` counts by stream what `action` names.
-    pub fn close(&self, seen: impl IntoIterator<Item = (Stream, Action, u64)>) {
-        let page = self.page();
-        let killed = &page.dropped[Cause::WorkerKilled as usize];
-        for action in Action::ALL {
-            let n = action as usize;
-            let dropped: u64 = page.dropped.iter().map(|by_action| by_action[n].get()).sum();
-            let open = page.produced[n].get().saturating_sub(page.delivered[n].get() + dropped);
-            killed[n].add(open);
+    /// what probes had seen and it had not taken. `seen` counts by stream what `action` names; an output
+    /// misses what it `wants`.
+    pub fn close(
+        &self,
+        seen: impl IntoIterator<Item = (Stream, Action, u64)>,
+        wants: impl Fn(Destination, Action) -> bool,
+    ) {
+        for destination in Destination::ALL {
+            self.account(destination).close();
         }
         for (stream, action, seen) in seen {
-            let settled = &page.settled[stream as usize];
+            let settled = &self.page().settled[stream as usize];
             let left = seen.saturating_sub(settled.get());
             settled.add(left);
-            page.produced[action as usize].add(left);
-            killed[action as usize].add(left);
+            for destination in Destination::ALL.into_iter().filter(|it| wants(*it, action)) {
+                self.account(destination).lose(action, left);
+            }
         }
+    }
+}
+
+impl Account {
+    fn close(&self) {
+        for action in Action::ALL {
+            let n = action as usize;
+            let dropped: u64 = self.dropped.iter().map(|by_action| by_action[n].get()).sum();
+            let open = self.produced[n].get().saturating_sub(self.delivered[n].get() + dropped);
+            self.dropped[Cause::WorkerKilled as usize][n].add(open);
+        }
+    }
+
+    fn lose(&self, action: Action, events: u64) {
+        self.produced[action as usize].add(events);
+        self.dropped[Cause::WorkerKilled as usize][action as usize].add(events);
     }
 }
 
@@ -158,20 +188,27 @@ mod tests {
         let books = Books::new().expect("memory");
         let theirs =
             Books::of(books.as_fd().try_clone_to_owned().expect("a copy")).expect("the same");
-        let page = books.page();
-        page.produced[Action::Exec as usize].add(10);
-        page.delivered[Action::Exec as usize].add(4);
-        page.dropped[Cause::RingFull as usize][Action::Exec as usize].add(1);
-        page.settled[Stream::Exec as usize].add(10);
+        let account = books.account(Destination::Stdout);
+        account.produced[Action::Exec as usize].add(10);
+        account.delivered[Action::Exec as usize].add(4);
+        account.dropped[Cause::RingFull as usize][Action::Exec as usize].add(1);
+        books.page().settled[Stream::Exec as usize].add(10);
+        let wants = |destination, _| destination == Destination::Stdout;
 
-        theirs.close([(Stream::Exec, Action::Exec, 12), (Stream::Fork, Action::Fork, 3)]);
+        theirs.close([(Stream::Exec, Action::Exec, 12), (Stream::Fork, Action::Fork, 3)], wants);
 
-        let killed = read(&page.dropped[Cause::WorkerKilled as usize]);
+        let killed = read(&account.dropped[Cause::WorkerKilled as usize]);
         assert_eq!((killed[Action::Exec as usize], killed[Action::Fork as usize]), (7, 3));
-        assert_eq!(page.produced[Action::Exec as usize].get(), 12);
-        assert_eq!(page.produced[Action::Fork as usize].get(), 3);
-        theirs.close([(Stream::Exec, Action::Exec, 12)]);
-        assert_eq!(page.produced[Action::Exec as usize].get(), 12, "closed twice is closed once");
+        assert_eq!(account.produced[Action::Exec as usize].get(), 12);
+        assert_eq!(account.produced[Action::Fork as usize].get(), 3);
+        theirs.close([(Stream::Exec, Action::Exec, 12)], wants);
+        assert_eq!(
+            account.produced[Action::Exec as usize].get(),
+            12,
+            "closed twice is closed once"
+        );
+        let other = books.account(Destination::File);
+        assert_eq!(read(&other.produced).iter().sum::<u64>(), 0, "it is off");
     }
 
     #[test]

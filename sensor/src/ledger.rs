@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use wanglou_api::event::Ledger as View;
 
 use crate::action::{Action, Category};
-use crate::books::{self, Books};
+use crate::books::{self, Account, Books};
+use crate::output::Destination;
 
 /// Why an event was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Cause {
     DecodeRefused,
     /// A queue inside the sensor had no room.
     QueueFull,
+    /// The output did not take it.
+    OutputFailed,
     /// The table of sockets in the kernel had no room.
     Shed,
     /// The process or its cgroup began more than its share.
@@ -35,13 +38,14 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RingFull,
         Self::Oversized,
         Self::Recursion,
         Self::NetlinkOverrun,
         Self::DecodeRefused,
         Self::QueueFull,
+        Self::OutputFailed,
         Self::Shed,
         Self::Throttled,
         Self::WorkerKilled,
@@ -56,6 +60,7 @@ impl Cause {
             Self::NetlinkOverrun => "netlink_overrun",
             Self::DecodeRefused => "decode_refused",
             Self::QueueFull => "queue_full",
+            Self::OutputFailed => "output_failed",
             Self::Shed => "shed",
             Self::Throttled => "throttled",
             Self::WorkerKilled => "worker_killed",
@@ -116,35 +121,54 @@ pub fn named(counts: &ByAction) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// What is written into the books.
+/// What is written into the books of an output.
 #[derive(Clone, Debug)]
-pub struct Ledger(Books);
+pub struct Ledger {
+    books: Books,
+    of: Destination,
+}
 
 impl Ledger {
     /// Of these books.
-    pub fn of(books: Books) -> Self {
-        Self(books)
+    pub fn of(books: Books, of: Destination) -> Self {
+        Self { books, of }
+    }
+
+    fn account(&self) -> &Account {
+        self.books.account(self.of)
+    }
+
+    /// The number of the next line.
+    pub fn number(&mut self) -> u64 {
+        let sequence = &self.account().sequence;
+        sequence.add(1);
+        sequence.get()
     }
 
     /// An event enters the queue.
     pub fn produce(&mut self, action: Action) {
-        self.0.page().produced[action as usize].add(1);
+        self.account().produced[action as usize].add(1);
     }
 
     /// Events are lost that had not been produced yet.
     pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
-        let page = self.0.page();
-        page.produced[action as usize].add(events);
-        page.dropped[cause as usize][action as usize].add(events);
+        let account = self.account();
+        account.produced[action as usize].add(events);
+        account.dropped[cause as usize][action as usize].add(events);
+    }
+
+    /// What was lost by a cause.
+    pub fn lost(&self, cause: Cause) -> ByAction {
+        books::read(&self.account().dropped[cause as usize])
     }
 
     /// The balance as it stands.
     pub fn balance(&self) -> Balance {
-        let page = self.0.page();
-        // In this order: what is delivered meanwhile has been produced before.
-        let delivered = books::read(&page.delivered);
-        let produced = books::read(&page.produced);
-        let dropped = Losses(page.dropped.each_ref().map(books::read));
+        let account = self.account();
+        // In this order: what is delivered, or lost at the output, meanwhile has been produced before.
+        let delivered = books::read(&account.delivered);
+        let dropped = Losses(account.dropped.each_ref().map(books::read));
+        let produced = books::read(&account.produced);
         let settled = delivered.iter().sum::<u64>() + dropped.total();
         Balance {
             produced: named(&produced),
@@ -201,12 +225,12 @@ mod tests {
     #[test]
     fn what_is_produced_is_somewhere() {
         let books = Books::new().expect("memory");
-        let mut ledger = Ledger::of(books.clone());
+        let mut ledger = Ledger::of(books.clone(), Destination::Stdout);
         for _ in 0..5 {
             ledger.produce(Action::Exec);
         }
         ledger.lose(Cause::RingFull, Action::Fork, 3);
-        books.page().delivered[Action::Exec as usize].add(2);
+        books.account(Destination::Stdout).delivered[Action::Exec as usize].add(2);
         let balance = ledger.balance();
 
         assert_eq!(balance.totals(), (8, 2, 3));

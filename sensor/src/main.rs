@@ -11,7 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 use wanglou_sensor::books::Books;
 use wanglou_sensor::cli::{Cli, Command, Config, Layered, Output, Watch};
 use wanglou_sensor::config::{Layers, Problem};
-use wanglou_sensor::output::{Format, Pretty};
+use wanglou_sensor::output::{Format, Outputs, Pretty};
 use wanglou_sensor::worker::Options;
 use wanglou_sensor::{doctor, kernel, service, watch};
 
@@ -133,6 +133,7 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
     let events = options.events.iter().copied().map(Into::into).collect();
 
     let backend = options.backend;
-    let options = Options { backend, format, events, request, books, last: None };
+    let outputs = Outputs::stdout();
+    let options = Options { backend, format, outputs, events, request, books, last: None };
     event_loop()?.block_on(watch::watch(options))
 }

@@ -1,4 +1,4 @@
-//! Where events leave the sensor: numbered, marked with host and run, written as lines, booked.
+//! Where events leave the sensor by one output: numbered, marked with host and run, written as lines, booked.
 
 use std::io;
 use std::time::Duration;
@@ -7,69 +7,108 @@ use wanglou_api::event::{
     Boot, Event, EventMeta, Gap as GapView, Host as HostView, Run, Strings, Wanglou,
 };
 
-use crate::action::{Action, Category};
-use crate::books::Books;
+use crate::action::Action;
+use crate::books::{self, Books};
 use crate::clock::Clock;
-use crate::gap::Gap;
 use crate::host::Host;
-use crate::ledger::{Balance, Cause, Ledger, Losses};
-use crate::output::Format;
+use crate::ledger::{Balance, ByAction, Cause, Ledger, Losses};
+use crate::output::{Destination, Format, Selection};
 use crate::queue::{Chunk, Queue};
 
 /// One output with its queue and its books.
 #[derive(Debug)]
 pub struct Outlet {
     host: &'static Host,
-    wanted: Vec<Category>,
+    of: Destination,
+    wanted: Selection,
     format: Format,
     queue: Queue,
     chunk: Chunk,
-    books: Books,
     ledger: Ledger,
+    /// Those that nobody has noted yet.
+    fresh: Losses,
+    /// Those that no gap has told of yet, and since when there are any, boot-clock ns.
     losses: Losses,
+    since: Option<u64>,
+    /// Those at the output itself that have been noted, of the whole run.
+    failed: ByAction,
 }
 
 impl Outlet {
     /// An outlet of this host's events of some categories, with the books that the queue has too.
     pub fn new(
         host: &'static Host,
-        wanted: Vec<Category>,
+        of: Destination,
+        wanted: Selection,
         format: Format,
         queue: Queue,
         books: Books,
     ) -> Self {
         Self {
             host,
+            of,
             wanted,
             format,
             queue,
             chunk: Chunk::default(),
-            ledger: Ledger::of(books.clone()),
-            books,
+            ledger: Ledger::of(books, of),
+            fresh: Losses::default(),
             losses: Losses::default(),
+            since: None,
+            failed: ByAction::default(),
         }
+    }
+
+    /// Which one it is.
+    pub fn destination(&self) -> Destination {
+        self.of
     }
 
     /// An event happened; one that nobody asked for does not count.
     pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
-        if !self.wants(action) {
+        if !self.wanted.has(action) {
             return;
         }
         self.ledger.produce(action);
         self.write(Some(action), event);
     }
 
-    /// Events were lost before they could be reported.
-    pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
-        if events > 0 && self.wants(action) {
+    /// Events were lost before they could be reported; `false` if nobody asked for them.
+    pub fn lose(&mut self, cause: Cause, action: Action, events: u64) -> bool {
+        let counts = events > 0 && self.wanted.has(action);
+        if counts {
             self.ledger.lose(cause, action, events);
-            self.losses.add(cause, action, events);
+            self.fresh.add(cause, action, events);
         }
+        counts
     }
 
-    /// The losses that no gap has told of yet.
-    pub fn take_losses(&mut self) -> Losses {
-        std::mem::take(&mut self.losses)
+    /// Notes the losses since this was last asked, those at the output itself too, all of them younger than
+    /// `whole_until`, boot-clock ns; `true` if there are any.
+    pub fn note_losses(&mut self, whole_until: u64) -> bool {
+        let failed = self.ledger.lost(Cause::OutputFailed);
+        for action in Action::ALL {
+            let more = failed[action as usize] - self.failed[action as usize];
+            self.fresh.add(Cause::OutputFailed, action, more);
+        }
+        self.failed = failed;
+        let fresh = std::mem::take(&mut self.fresh);
+        let any = fresh.total() > 0;
+        if any {
+            self.losses.merge(&fresh);
+            self.since.get_or_insert(whole_until);
+        }
+        any
+    }
+
+    /// Whether its output did not take what it was given last.
+    pub fn is_failing(&self) -> bool {
+        self.queue.is_failing()
+    }
+
+    /// How full its queue is: 1 is full.
+    pub fn fill(&self) -> f64 {
+        self.queue.fill(&self.chunk)
     }
 
     /// Waits until the output has room for more; `false` if it has none within `patience`.
@@ -82,17 +121,45 @@ impl Outlet {
         self.queue.send(&mut self.chunk);
     }
 
-    /// Tells of an interval with losses.
-    pub fn report_gap(&mut self, clock: Clock, gap: &Gap) {
-        let (lost, recovered) = (gap.lost.named(), crate::ledger::named(&gap.recovered));
+    /// Tells of the losses until `end`, if there were any, and of what was rebuilt after them.
+    pub fn report_gap(&mut self, clock: Clock, end: u64, recovered: &ByAction) {
+        let Some(start) = self.since.take() else { return };
+        let losses = std::mem::take(&mut self.losses);
+        let mut recovered = *recovered;
+        for action in Action::ALL.into_iter().filter(|action| !self.wanted.has(*action)) {
+            recovered[action as usize] = 0;
+        }
+        self.write_gap(clock, (start, end), &losses, &recovered);
+    }
+
+    /// Tells of the time in which nobody worked, and of what was lost with the one before.
+    pub fn report_pause(&mut self, clock: Clock, (start, end): (u64, u64), last: &Books) {
+        let lost = books::read(&last.account(self.of).dropped[Cause::WorkerKilled as usize]);
+        let mut losses = Losses::default();
+        for (action, events) in Action::ALL.into_iter().zip(lost) {
+            losses.add(Cause::WorkerKilled, action, events);
+        }
+        self.write_gap(clock, (start, end), &losses, &ByAction::default());
+    }
+
+    fn write_gap(
+        &mut self,
+        clock: Clock,
+        (start, end): (u64, u64),
+        lost: &Losses,
+        recovered: &ByAction,
+    ) {
+        // What reconciliation found stands for some of them; nothing stands for the rest.
+        let unrecovered = lost.total().saturating_sub(recovered.iter().sum());
+        let (lost, recovered) = (lost.named(), crate::ledger::named(recovered));
         let view = GapView {
             lost: Some(&lost),
             recovered: Some(&recovered),
-            unrecovered: Some(gap.unrecovered()),
+            unrecovered: Some(unrecovered),
         };
-        let mut event = metric(clock, gap.end, "gap");
+        let mut event = metric(clock, end, "gap");
         if let Some(meta) = &mut event.event {
-            (meta.start, meta.end) = (Some(clock.utc(gap.start)), Some(clock.utc(gap.end)));
+            (meta.start, meta.end) = (Some(clock.utc(start)), Some(clock.utc(end)));
         }
         event.wanglou = Some(Wanglou { gap: Some(view), ..Wanglou::default() });
         self.write(None, &mut event);
@@ -109,20 +176,16 @@ impl Outlet {
 
     /// Writes the last books of a run that was killed, as it would have itself.
     pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &Books) {
-        let page = killed.page();
-        if page.writing.get() != 0 {
-            // What comes next shall not stand behind half a line.
-            self.chunk.bytes.push(b'\n');
-        }
-        let run_id = page.run.get().to_string();
-        let balance = Ledger::of(killed.clone()).balance();
+        let run_id = killed.page().run.get().to_string();
+        let mut ledger = Ledger::of(killed.clone(), self.of);
+        let balance = ledger.balance();
         let mut event = metric(clock, now, "ledger");
         event.wanglou = Some(Wanglou {
             ledger: Some(balance.view()),
             run: Some(Run { id: Some(&run_id) }),
             ..Wanglou::default()
         });
-        self.write_as(page.sequence.get() + 1, None, &mut event);
+        self.write_as(ledger.number(), None, &mut event);
     }
 
     /// Why the output takes no more.
@@ -142,14 +205,8 @@ impl Outlet {
         self.queue.close(patience)
     }
 
-    fn wants(&self, action: Action) -> bool {
-        action.category().is_none_or(|category| self.wanted.contains(&category))
-    }
-
     fn write(&mut self, action: Option<Action>, event: &mut Event<'_>) {
-        let sequence = &self.books.page().sequence;
-        sequence.add(1);
-        let sequence = sequence.get();
+        let sequence = self.ledger.number();
         event.wanglou.get_or_insert_default().run = Some(Run { id: Some(&self.host.run_id) });
         self.write_as(sequence, action, event);
     }

@@ -1,27 +1,23 @@
-//! From the worker to its output: chunks of whole lines, bounded in bytes.
-//!
-//! When the output is slow the worker stops taking events from their source, and what does not fit
-//! there is counted there; nothing is given up in between.
+//! From the worker to one output: chunks of whole lines, bounded in bytes.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::books::Books;
-use crate::ledger::ByAction;
+use crate::books::{Account, Books, Number};
+use crate::ledger::{ByAction, Cause};
+use crate::output::{Destination, Sink};
 
-/// Bytes of lines that wait at most, give or take the last one.
-const MAX_BYTES: usize = 128 << 10;
 /// A chunk is handed over when it has so many bytes, or at the end of a round.
 const CHUNK_BYTES: usize = 32 << 10;
 /// Room of a chunk: its last line may go beyond. One that long arguments made larger is not kept.
 const KEEP_BYTES: usize = CHUNK_BYTES + (8 << 10);
 
 /// Emptied chunks kept for the next lines.
-const SPARES: usize = MAX_BYTES / CHUNK_BYTES;
+const SPARES: usize = 4;
 
 /// Lines, and which of them are events that the ledger counts.
 #[derive(Debug, Default)]
@@ -37,6 +33,14 @@ impl Chunk {
     fn with_room() -> Self {
         Self { bytes: Vec::with_capacity(KEEP_BYTES), lines: Vec::new() }
     }
+
+    /// How many lines are whole within the first `written` bytes.
+    fn whole_lines(&self, written: usize) -> usize {
+        if written == self.bytes.len() {
+            return self.lines.len();
+        }
+        self.bytes[..written].iter().filter(|&&byte| byte == b'\n').count()
+    }
 }
 
 /// The way to the output.
@@ -44,6 +48,7 @@ impl Chunk {
 pub struct Queue {
     shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
+    max_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -51,6 +56,15 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     books: Books,
+    of: Destination,
+}
+
+/// What the writer does once the output takes no more.
+pub enum OnFailure {
+    /// It ends, and wakes whoever waits for that.
+    End(Box<dyn FnOnce() + Send>),
+    /// It tries again with what comes next; what was not written is lost.
+    GoOn,
 }
 
 #[derive(Debug, Default)]
@@ -60,23 +74,27 @@ struct State {
     bytes: usize,
     closed: bool,
     failed: Option<io::Error>,
+    /// What was given last, the output did not take.
+    failing: bool,
 }
 
 impl Queue {
-    /// Starts the thread that writes to `output` and books what it takes; `wake` is called when writing
-    /// fails.
+    /// Starts the thread that writes to an output and books what it takes; `max_bytes` of lines wait at
+    /// most, give or take the last one.
     pub fn start(
         books: Books,
-        output: impl Write + Send + 'static,
-        wake: impl FnOnce() + Send + 'static,
+        of: Destination,
+        sink: Box<dyn Sink>,
+        max_bytes: usize,
+        on_failure: OnFailure,
     ) -> io::Result<Self> {
         let (state, changed) = (Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { state, changed, books });
+        let shared = Arc::new(Shared { state, changed, books, of });
         let theirs = Arc::clone(&shared);
         let writer = thread::Builder::new()
-            .name("output".into())
-            .spawn(move || theirs.write_all(output, wake))?;
-        Ok(Self { shared, writer: Some(writer) })
+            .name(of.name().into())
+            .spawn(move || theirs.write_all(sink, on_failure))?;
+        Ok(Self { shared, writer: Some(writer), max_bytes })
     }
 
     /// Whether a chunk should be handed over before its round is at its end.
@@ -98,10 +116,19 @@ impl Queue {
         self.shared.changed.notify_all();
     }
 
+    /// How full it is with `chunk`: 1 is full.
+    pub fn fill(&self, chunk: &Chunk) -> f64 {
+        let state = self.shared.lock();
+        if state.failed.is_some() {
+            return 0.0;
+        }
+        (state.bytes + chunk.bytes.len()) as f64 / self.max_bytes as f64
+    }
+
     /// Waits for room beside `chunk`; `false` if there is none within `patience`.
     pub fn wait_for_room(&self, chunk: &Chunk, patience: Duration) -> bool {
         let full = |state: &mut State| {
-            state.bytes + chunk.bytes.len() >= MAX_BYTES && state.failed.is_none()
+            state.bytes + chunk.bytes.len() >= self.max_bytes && state.failed.is_none()
         };
         let state = self.shared.lock();
         let waited = self.shared.changed.wait_timeout_while(state, patience, full);
@@ -113,6 +140,11 @@ impl Queue {
         let waiting = |state: &mut State| state.bytes > 0 && state.failed.is_none();
         let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), patience, waiting);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Whether the output did not take what it was given last.
+    pub fn is_failing(&self) -> bool {
+        self.shared.lock().failing
     }
 
     /// Why writing ended, once.
@@ -138,20 +170,46 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_all(&self, mut output: impl Write, wake: impl FnOnce()) {
+    fn account(&self) -> &Account {
+        self.books.account(self.of)
+    }
+
+    fn write_all(&self, mut sink: Box<dyn Sink>, on_failure: OnFailure) {
+        let mut end = match on_failure {
+            OnFailure::End(wake) => Some(wake),
+            OnFailure::GoOn => None,
+        };
+        let mut failing = None;
         while let Some(mut chunk) = self.next() {
-            self.books.page().writing.set(1);
-            let (written, result) = write(&mut output, &chunk.bytes);
-            self.count(&chunk, written);
-            self.books.page().writing.set(u64::from(result.is_err()));
+            self.account().writing.set(1);
+            let (written, result) = sink.write(&chunk.bytes);
+            let (whole, rest) = chunk.lines.split_at(chunk.whole_lines(written));
+            count(whole, &self.account().delivered);
+            self.account().writing.set(u64::from(result.is_err()));
             let mut state = self.lock();
-            state.bytes -= chunk.bytes.len();
-            if let Err(error) = result {
-                state.failed = Some(error);
-                drop(state);
-                self.changed.notify_all();
-                return wake();
+            match (result, end.take()) {
+                (Err(error), Some(wake)) => {
+                    state.failed = Some(error);
+                    drop(state);
+                    self.changed.notify_all();
+                    return wake();
+                }
+                (Err(error), None) => {
+                    count(rest, &self.account().dropped[Cause::OutputFailed as usize]);
+                    if failing.replace(error.kind()) != Some(error.kind()) {
+                        let output = sink.name();
+                        tracing::error!(output, %error, "cannot write: events are lost until it can");
+                    }
+                }
+                (Ok(()), wake) => {
+                    end = wake;
+                    if failing.take().is_some() {
+                        tracing::warn!(output = sink.name(), "can write again");
+                    }
+                }
             }
+            state.failing = failing.is_some();
+            state.bytes -= chunk.bytes.len();
             if chunk.bytes.capacity() <= KEEP_BYTES && state.spare.len() < SPARES {
                 chunk.bytes.clear();
                 chunk.lines.clear();
@@ -175,46 +233,31 @@ impl Shared {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
-
-    /// Counts the lines that are whole within the first `written` bytes.
-    fn count(&self, chunk: &Chunk, written: usize) {
-        let whole = if written == chunk.bytes.len() {
-            chunk.lines.len()
-        } else {
-            chunk.bytes[..written].iter().filter(|&&byte| byte == b'\n').count()
-        };
-        let mut counts = ByAction::default();
-        for action in chunk.lines[..whole].iter().flatten() {
-            counts[*action as usize] += 1;
-        }
-        for (total, count) in self.books.page().delivered.iter().zip(counts) {
-            total.add(count);
-        }
-    }
 }
 
-/// Writes all bytes; on failure says how many the output took.
-fn write(output: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
-    let mut written = 0;
-    while written < bytes.len() {
-        match output.write(&bytes[written..]) {
-            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            Ok(more) => written += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (written, Err(error)),
-        }
+/// Counts the events of some lines.
+fn count(lines: &[Option<Action>], totals: &[Number; Action::ALL.len()]) {
+    let mut counts = ByAction::default();
+    for action in lines.iter().flatten() {
+        counts[*action as usize] += 1;
     }
-    (written, Ok(()))
+    for (total, count) in totals.iter().zip(counts) {
+        total.add(count);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::Stdout;
+
+    const OF: Destination = Destination::Stdout;
+    const MAX_BYTES: usize = 128 << 10;
 
     /// Takes ten bytes and then no more.
     struct Disk(usize);
 
-    impl Write for Disk {
+    impl io::Write for Disk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let room = 10 - self.0;
             self.0 += bytes.len().min(room);
@@ -229,16 +272,22 @@ mod tests {
         }
     }
 
+    fn three_lines() -> Chunk {
+        let lines = vec![Some(Action::Fork), None, Some(Action::Exec)];
+        Chunk { bytes: b"one\ntwo\nthree\n".to_vec(), lines }
+    }
+
     #[test]
     fn only_whole_lines_are_delivered() {
         let books = Books::new().expect("memory");
-        let queue = Queue::start(books.clone(), Disk(0), || ()).expect("a thread");
-        let lines = vec![Some(Action::Fork), None, Some(Action::Exec)];
-        queue.send(&mut Chunk { bytes: b"one\ntwo\nthree\n".to_vec(), lines });
+        let end = OnFailure::End(Box::new(|| ()));
+        let sink = Box::new(Stdout::of(Disk(0)));
+        let queue = Queue::start(books.clone(), OF, sink, MAX_BYTES, end).expect("a thread");
+        queue.send(&mut three_lines());
 
         assert!(queue.wait_written(Duration::from_secs(10)));
 
-        let delivered = crate::books::read(&books.page().delivered);
+        let delivered = crate::books::read(&books.account(OF).delivered);
         assert_eq!(delivered.iter().sum::<u64>(), 1);
         assert_eq!(delivered[Action::Fork as usize], 1);
         let failure = queue.take_failure().map(|error| error.kind());
@@ -246,11 +295,29 @@ mod tests {
     }
 
     #[test]
+    fn one_that_goes_on_counts_what_is_lost() {
+        let books = Books::new().expect("memory");
+        let sink = Box::new(Stdout::of(Disk(0)));
+        let queue = Queue::start(books.clone(), OF, sink, MAX_BYTES, OnFailure::GoOn);
+        let queue = queue.expect("a thread");
+        queue.send(&mut three_lines());
+        queue.send(&mut three_lines());
+        assert!(queue.wait_written(Duration::from_secs(10)));
+
+        let account = books.account(OF);
+        let lost = crate::books::read(&account.dropped[Cause::OutputFailed as usize]);
+        assert_eq!((lost[Action::Fork as usize], lost[Action::Exec as usize]), (1, 2));
+        assert_eq!(account.delivered[Action::Fork as usize].get(), 1);
+    }
+
+    #[test]
     fn a_written_chunk_leaves_room() {
         let books = Books::new().expect("memory");
-        let queue = Queue::start(books, io::sink(), || ()).expect("a thread");
+        let sink = Box::new(Stdout::of(io::sink()));
+        let queue = Queue::start(books, OF, sink, MAX_BYTES, OnFailure::GoOn).expect("a thread");
         let mut chunk = Chunk { bytes: vec![b'\n'; MAX_BYTES], lines: vec![None; MAX_BYTES] };
         assert!(!queue.wait_for_room(&chunk, Duration::ZERO));
+        assert!(queue.fill(&chunk) >= 1.0);
         queue.send(&mut chunk);
         assert!(queue.wait_written(Duration::from_secs(10)));
         assert!(queue.wait_for_room(&chunk, Duration::ZERO));

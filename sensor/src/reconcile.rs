@@ -14,7 +14,7 @@ use crate::clock;
 use crate::enrich::{Enricher, InSnapshot};
 use crate::ledger::{ByAction, Cause};
 use crate::observation::Observation;
-use crate::outlet::Outlet;
+use crate::outlets::Outlets;
 use crate::source::Source;
 
 /// A process that began so long before the probes were attached has had its fork before them; one
@@ -29,7 +29,7 @@ type Key = (u32, Option<u64>);
 pub fn begin(
     source: &mut dyn Source,
     enricher: &mut Enricher,
-    outlet: &mut Outlet,
+    outlets: &mut Outlets,
     attached: u64,
 ) -> io::Result<()> {
     enricher.begin_snapshot();
@@ -40,13 +40,13 @@ pub fn begin(
             return;
         }
         if seen.start.is_some_and(|start| start + YOUNG_NS < attached) {
-            adopt(enricher, outlet, seen, false, &mut patience);
+            adopt(enricher, outlets, seen, false, &mut patience);
         } else {
             young.insert((seen.pid, seen.start));
         }
     })?;
-    drain(source, enricher, outlet);
-    second_pass(source, enricher, outlet, &young, false)?;
+    drain(source, enricher, outlets);
+    second_pass(source, enricher, outlets, &young, false)?;
     Ok(())
 }
 
@@ -54,9 +54,9 @@ pub fn begin(
 pub fn mend(
     source: &mut dyn Source,
     enricher: &mut Enricher,
-    outlet: &mut Outlet,
+    outlets: &mut Outlets,
 ) -> io::Result<ByAction> {
-    drain(source, enricher, outlet);
+    drain(source, enricher, outlets);
     let began = clock::boot_ns();
     enricher.begin_snapshot();
     let mut missing = HashSet::new();
@@ -66,13 +66,13 @@ pub fn mend(
             missing.insert((seen.pid, seen.start));
         }
     })?;
-    drain(source, enricher, outlet);
+    drain(source, enricher, outlets);
 
     let mut recovered = ByAction::default();
     let now = clock::boot_ns();
-    recovered[Action::End as usize] = enricher.end_unseen(began, now, outlet);
+    recovered[Action::End as usize] = enricher.end_unseen(began, now, outlets);
     recovered[Action::ExistingProcess as usize] =
-        second_pass(source, enricher, outlet, &missing, true)?;
+        second_pass(source, enricher, outlets, &missing, true)?;
     Ok(recovered)
 }
 
@@ -80,7 +80,7 @@ pub fn mend(
 fn second_pass(
     source: &mut dyn Source,
     enricher: &mut Enricher,
-    outlet: &mut Outlet,
+    outlets: &mut Outlets,
     missing: &HashSet<Key>,
     recovered: bool,
 ) -> io::Result<u64> {
@@ -93,7 +93,7 @@ fn second_pass(
         if missing.contains(&(seen.pid, seen.start))
             && enricher.seen_in_snapshot(seen) != InSnapshot::Known
         {
-            adopt(enricher, outlet, seen, recovered, &mut patience);
+            adopt(enricher, outlets, seen, recovered, &mut patience);
             adopted += 1;
         }
     })?;
@@ -103,27 +103,27 @@ fn second_pass(
 /// Waits for an output that is stuck once, not once for every process.
 fn adopt(
     enricher: &mut Enricher,
-    outlet: &mut Outlet,
+    outlets: &mut Outlets,
     seen: &Observation<'_>,
     recovered: bool,
     patience: &mut Duration,
 ) {
-    if outlet.wait_for_room(*patience) {
-        enricher.adopt(seen, recovered, outlet);
+    if outlets.wait_for_room(*patience) {
+        enricher.adopt(seen, recovered, outlets);
     } else {
         *patience = Duration::ZERO;
-        outlet.lose(Cause::QueueFull, Action::ExistingProcess, 1);
+        outlets.lose(Cause::QueueFull, Action::ExistingProcess, 1);
     }
 }
 
 /// Takes everything that waits now.
-fn drain(source: &mut dyn Source, enricher: &mut Enricher, outlet: &mut Outlet) {
+fn drain(source: &mut dyn Source, enricher: &mut Enricher, outlets: &mut Outlets) {
     let until = clock::boot_ns();
     let mut last = 0;
-    while last < until && outlet.wait_for_room(PATIENCE) {
+    while last < until && outlets.wait_for_room(PATIENCE) {
         let any = source.drain(&mut |seen| {
             last = seen.time;
-            enricher.observe(seen, outlet);
+            enricher.observe(seen, outlets);
         });
         if !any {
             break;

@@ -12,19 +12,18 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::action::{Action, Category};
-use crate::books::{self, Books};
+use crate::action::Category;
+use crate::books::Books;
 use crate::clock::{self, Clock};
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
 use crate::kernel::Request;
-use crate::ledger::{Balance, Cause};
+use crate::ledger::{Balance, ByAction, Cause};
 use crate::observation::Observation;
-use crate::outlet::Outlet;
-use crate::output::Format;
+use crate::outlets::Outlets;
+use crate::output::{Destination, Format, Outputs, Selection};
 use crate::privileges;
-use crate::queue::Queue;
 use crate::reconcile;
 use crate::source::{self, Backend, Source};
 
@@ -42,8 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Which way to see.
     pub backend: Backend,
-    /// How to write.
+    /// How to write to standard output.
     pub format: Format,
+    /// Where to write.
+    pub outputs: Outputs,
     /// What to report.
     pub events: Vec<Category>,
     /// What the probes are to do.
@@ -63,7 +64,7 @@ pub async fn work(
     let run = clock::boot_ns();
     // Every event borrows it, to the end of the process.
     let host: &'static Host = Box::leak(Box::new(Host::read(run)?));
-    let Options { backend, format, events, request, books, last } = options;
+    let Options { backend, format, outputs, events, request, books, last } = options;
 
     let source = source::open(backend, &request, &books)?;
     let attached_at = clock::boot_ns();
@@ -73,12 +74,16 @@ pub async fn work(
     books.page().run.set(run);
     privileges::keep_reading_only().context("cannot give up capabilities")?;
     let output_ended = Arc::new(Notify::new());
-    let queue = start_output(&output_ended, &books).context("cannot start the output thread")?;
+    let wake_us = {
+        let ended = Arc::clone(&output_ended);
+        move || ended.notify_one()
+    };
+    let observed = Selection::of(&events);
+    let outlets = Outlets::open(host, &outputs, &observed, Some(format), &books, None, wake_us)?;
     let wake = wake_up(&*source).context("cannot poll the source of events")?;
 
     let enricher = Enricher::new(host);
-    let outlet = Outlet::new(host, events, format, queue, books.clone());
-    let mut worker = Worker::new(source, enricher, outlet, books);
+    let mut worker = Worker::new(source, enricher, outlets, books);
     if let Some(last) = &last {
         worker.report_pause(last);
     }
@@ -102,13 +107,6 @@ pub async fn work(
     worker.finish()
 }
 
-fn start_output(ended: &Arc<Notify>, books: &Books) -> io::Result<Queue> {
-    let ended = Arc::clone(ended);
-    // Standard output unbuffered: chunks are large, and a half-written one must be noticed.
-    let output = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
-    Queue::start(books.clone(), output, move || ended.notify_one())
-}
-
 fn wake_up(source: &dyn Source) -> io::Result<AsyncFd<OwnedFd>> {
     let fd = source.wake().try_clone_to_owned()?;
     // SAFETY: the descriptor is our own copy and stays open and the same until it is dropped.
@@ -119,7 +117,7 @@ fn wake_up(source: &dyn Source) -> io::Result<AsyncFd<OwnedFd>> {
 struct Worker {
     source: Box<dyn Source>,
     enricher: Enricher,
-    outlet: Outlet,
+    outlets: Outlets,
     /// Boot-clock time at which nothing was missing that has not been told of, ns.
     whole_until: u64,
     gap: Option<Gap>,
@@ -128,34 +126,28 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(source: Box<dyn Source>, enricher: Enricher, outlet: Outlet, books: Books) -> Self {
+    fn new(source: Box<dyn Source>, enricher: Enricher, outlets: Outlets, books: Books) -> Self {
         let now = clock::boot_ns();
         let next_ledger = now + LEDGER_NS;
-        Self { source, enricher, outlet, whole_until: now, gap: None, next_ledger, books }
+        Self { source, enricher, outlets, whole_until: now, gap: None, next_ledger, books }
     }
 
     /// Tells of the time in which nobody worked, and of what was lost with the one before.
     fn report_pause(&mut self, last: &Books) {
-        let page = last.page();
-        let mut gap = Gap::since(page.whole_until.get());
-        gap.end = self.whole_until;
-        let lost = books::read(&page.dropped[Cause::WorkerKilled as usize]);
-        for (action, events) in Action::ALL.into_iter().zip(lost) {
-            gap.lost.add(Cause::WorkerKilled, action, events);
-        }
-        self.outlet.report_gap(self.enricher.clock(), &gap);
+        let pause = (last.page().whole_until.get(), self.whole_until);
+        self.outlets.report_pause(self.enricher.clock(), pause, last);
     }
 
     /// Builds the table, and says that we are ready.
     fn begin(&mut self, attached: u64) -> Result<()> {
         self.whole_until = attached;
-        reconcile::begin(&mut *self.source, &mut self.enricher, &mut self.outlet, attached)
+        reconcile::begin(&mut *self.source, &mut self.enricher, &mut self.outlets, attached)
             .context("cannot list the processes of this host")?;
-        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlet);
+        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlets);
         self.source
             .sockets(&mut |seen| listed.observe(seen))
             .context("cannot list the sockets of this host")?;
-        self.outlet.flush();
+        self.outlets.flush();
         let page = self.books.page();
         page.whole_until.set(attached);
         page.ready.set(1);
@@ -173,11 +165,11 @@ impl Worker {
         self.look_for_losses()?;
         self.books.page().whole_until.set(self.whole_until);
         let now = clock::boot_ns();
-        if now >= self.next_ledger && self.outlet.wait_for_room(Duration::ZERO) {
+        if now >= self.next_ledger && self.outlets.wait_for_room(Duration::ZERO) {
             self.next_ledger = now + LEDGER_NS;
-            self.outlet.report_ledger(self.enricher.clock(), now);
+            self.outlets.report_ledgers(self.enricher.clock(), now);
         }
-        self.outlet.flush();
+        self.outlets.flush();
         Ok(more)
     }
 
@@ -185,11 +177,11 @@ impl Worker {
     fn take(&mut self) -> bool {
         let until = clock::boot_ns() + ROUND.as_nanos() as u64;
         while clock::boot_ns() < until {
-            if !self.outlet.wait_for_room(ROUND) {
+            if !self.outlets.wait_for_room(ROUND) {
                 return true;
             }
-            let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
-            if !self.source.drain(&mut |seen| enricher.observe(seen, outlet)) {
+            let (enricher, outlets) = (&mut self.enricher, &mut self.outlets);
+            if !self.source.drain(&mut |seen| enricher.observe(seen, outlets)) {
                 return false;
             }
         }
@@ -198,10 +190,10 @@ impl Worker {
 
     fn take_overdue(&mut self, last: bool) -> Result<()> {
         // What a stuck output does not take can wait where it is.
-        if !last && !self.outlet.wait_for_room(Duration::ZERO) {
+        if !last && !self.outlets.wait_for_room(Duration::ZERO) {
             return Ok(());
         }
-        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlet);
+        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlets);
         self.source
             .overdue(last, &mut |seen| listed.observe(seen))
             .context("cannot list the connections of this host")
@@ -211,37 +203,46 @@ impl Worker {
     fn look_for_losses(&mut self) -> Result<()> {
         let lost = self.book_losses();
         // What a stuck output does not take would only have to wait in between.
-        let Some(gap) = self.gap.filter(|_| self.outlet.wait_for_room(Duration::ZERO)) else {
+        if !self.outlets.wait_for_room(Duration::ZERO) {
             return Ok(());
-        };
-        if !lost || gap.end > gap.start + GAP_NS { self.mend() } else { Ok(()) }
+        }
+        match self.gap {
+            Some(gap) if !lost || gap.end > gap.start + GAP_NS => self.mend(false),
+            Some(_) => Ok(()),
+            None => {
+                // One that took nothing then may have losses that it has not been told of.
+                let (clock, none) = (self.enricher.clock(), ByAction::default());
+                self.outlets.report_gap(clock, self.whole_until, &none, true);
+                Ok(())
+            }
+        }
     }
 
     /// Books what was lost since the last look; `true` if that is anything.
     fn book_losses(&mut self) -> bool {
-        let outlet = &mut self.outlet;
+        let outlets = &mut self.outlets;
         let all =
-            self.source.losses(&mut |cause, action, events| outlet.lose(cause, action, events));
-        let (lost, now) = (outlet.take_losses(), clock::boot_ns());
-        if lost.total() > 0 {
+            self.source.losses(&mut |cause, action, events| outlets.lose(cause, action, events));
+        let (noted, now) = (outlets.note_losses(self.whole_until), clock::boot_ns());
+        if noted.any {
             let gap = self.gap.get_or_insert(Gap::since(self.whole_until));
-            gap.lost.merge(&lost);
             gap.end = now;
+            gap.concerns_processes |= noted.table_has_holes;
         } else if self.gap.is_none() && all {
             self.whole_until = now;
         }
-        lost.total() > 0
+        noted.any
     }
 
-    fn mend(&mut self) -> Result<()> {
+    fn mend(&mut self, last: bool) -> Result<()> {
         let Some(mut gap) = self.gap.take() else { return Ok(()) };
-        if gap.lost.concern_processes() {
+        if gap.concerns_processes {
             gap.recovered =
-                reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlet)
+                reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlets)
                     .context("cannot list the processes of this host again")?;
         }
         self.whole_until = gap.end;
-        self.outlet.report_gap(self.enricher.clock(), &gap);
+        self.outlets.report_gap(self.enricher.clock(), gap.end, &gap.recovered, !last);
         Ok(())
     }
 
@@ -249,16 +250,16 @@ impl Worker {
     fn finish(mut self) -> Result<ExitCode> {
         self.source.detach();
         self.take_overdue(true)?;
-        while self.outlet.wait_for_room(PATIENCE) {
-            let (enricher, outlet) = (&mut self.enricher, &mut self.outlet);
-            if !self.source.drain(&mut |seen| enricher.observe(seen, outlet)) {
+        while self.outlets.wait_for_room(PATIENCE) {
+            let (enricher, outlets) = (&mut self.enricher, &mut self.outlets);
+            if !self.source.drain(&mut |seen| enricher.observe(seen, outlets)) {
                 break;
             }
         }
         self.book_losses();
-        self.mend()?;
-        if !self.outlet.settle(PATIENCE) {
-            bail!("standard output takes nothing: the last events are not written");
+        self.mend(true)?;
+        if let Some(stuck) = self.outlets.settle(PATIENCE) {
+            bail!("{} takes nothing: the last events are not written", stuck.name());
         }
         let (_, forgotten) = self.enricher.table_size();
         if forgotten > 0 {
@@ -267,15 +268,15 @@ impl Worker {
                 "the process table was full: later events of these know less"
             );
         }
-        let balance = self.outlet.report_ledger(self.enricher.clock(), clock::boot_ns());
-        let failure = self.outlet.close(PATIENCE);
-        conclude(failure, &balance)
+        let balances = self.outlets.report_ledgers(self.enricher.clock(), clock::boot_ns());
+        let failure = self.outlets.close(PATIENCE);
+        conclude(failure.as_ref(), &balances)
     }
 
     fn output_ended(mut self) -> Result<ExitCode> {
         self.source.detach();
-        let balance = self.outlet.report_ledger(self.enricher.clock(), clock::boot_ns());
-        conclude(self.outlet.take_failure(), &balance)
+        let balances = self.outlets.report_ledgers(self.enricher.clock(), clock::boot_ns());
+        conclude(self.outlets.take_failure().as_ref(), &balances)
     }
 }
 
@@ -283,44 +284,49 @@ impl Worker {
 /// than the output takes it, and what a stuck one does not take is lost.
 struct Listed<'a> {
     enricher: &'a mut Enricher,
-    outlet: &'a mut Outlet,
+    outlets: &'a mut Outlets,
     patience: Duration,
 }
 
 impl<'a> Listed<'a> {
-    fn for_output(enricher: &'a mut Enricher, outlet: &'a mut Outlet) -> Self {
-        Self { enricher, outlet, patience: PATIENCE }
+    fn for_output(enricher: &'a mut Enricher, outlets: &'a mut Outlets) -> Self {
+        Self { enricher, outlets, patience: PATIENCE }
     }
 
     fn observe(&mut self, seen: &Observation<'_>) {
-        if self.outlet.wait_for_room(self.patience) {
-            return self.enricher.observe(seen, self.outlet);
+        if self.outlets.wait_for_room(self.patience) {
+            return self.enricher.observe(seen, self.outlets);
         }
         // It is waited for once, not for each.
         self.patience = Duration::ZERO;
-        self.outlet.lose(Cause::QueueFull, seen.action.name(), 1);
+        self.outlets.lose(Cause::QueueFull, seen.action.name(), 1);
     }
 }
 
 /// A reader that goes away has seen enough; every other failure is one.
-fn conclude(failure: Option<io::Error>, balance: &Balance) -> Result<ExitCode> {
-    let (produced, delivered, dropped) = balance.totals();
-    match failure {
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Some(error) => bail!(
-            "cannot write to standard output: {error}: {} events are not written; make room or \
-             write elsewhere",
-            produced - delivered - dropped
-        ),
-        None => eprintln!(
-            "wanglou-sensor: done: {produced} events, {delivered} written, {dropped} dropped"
-        ),
+fn conclude(failure: Option<&io::Error>, balances: &[(Destination, Balance)]) -> Result<ExitCode> {
+    if failure.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (output, balance) in balances {
+        let (produced, delivered, dropped) = balance.totals();
+        if let Some(error) = failure {
+            bail!(
+                "cannot write to standard output: {error}: {} events are not written; make room \
+                 or write elsewhere",
+                produced - delivered - dropped
+            );
+        }
+        let of = if balances.len() > 1 { format!("{}: ", output.name()) } else { String::new() };
+        eprintln!(
+            "wanglou-sensor: done: {of}{produced} events, {delivered} written, {dropped} dropped"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the last ledger of a run whose worker was killed, in its stead.
-pub fn write_last_ledger(killed: &Books) -> Result<()> {
+/// Writes the last ledgers of a run whose worker was killed, in its stead.
+pub fn write_last_ledgers(killed: &Books, outputs: &Outputs) -> Result<()> {
     // A supervisor may have to do this for years.
     static HOST: OnceLock<Host> = OnceLock::new();
     let now = clock::boot_ns();
@@ -331,11 +337,10 @@ pub fn write_last_ledger(killed: &Books) -> Result<()> {
             || host
         }),
     };
-    let (books, ended) = (Books::new()?, Arc::default());
-    let queue = start_output(&ended, &books).context("cannot start the output thread")?;
-    let mut outlet = Outlet::new(host, Vec::new(), Format::Json, queue, books);
-    outlet.report_killed(Clock::now(), now, killed);
+    let (books, none) = (Books::new()?, Selection::of(&[]));
+    let mut outlets = Outlets::open(host, outputs, &none, None, &books, Some(killed), || ())?;
+    outlets.report_killed(Clock::now(), now, killed);
     // A reader that has gone away needs no ledger.
-    let _ = outlet.close(PATIENCE);
+    let _ = outlets.close(PATIENCE);
     Ok(())
 }

@@ -23,6 +23,7 @@ pub use problem::Problem;
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
+use crate::output::{Destination, Outputs};
 use crate::service::Budget;
 use crate::source::Backend;
 use raw::Raw;
@@ -44,6 +45,8 @@ pub struct Config {
     pub network: Network,
     /// What the sensor may cost.
     pub budget: Budget,
+    /// Where events go.
+    pub outputs: Outputs,
 }
 
 impl Default for Config {
@@ -54,6 +57,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             network: Network::default(),
             budget: Budget::default(),
+            outputs: Outputs::default(),
         }
     }
 }
@@ -164,7 +168,19 @@ impl Effective {
                 Err(what) => problems.push(Problem::new(given.place, what)),
             }
         }
+        effective.check_together(&mut problems);
         if problems.is_empty() { Ok(effective) } else { Err(problems) }
+    }
+
+    /// What no setting can know of itself.
+    fn check_together(&self, problems: &mut Vec<Problem>) {
+        let outputs = &self.config.outputs;
+        if !Destination::ALL.into_iter().any(|it| outputs.has(it)) {
+            let place = self.places.get("output.stdout.enabled").cloned().unwrap_or(Place::Flag);
+            let what =
+                "output.stdout.enabled = false: there is no other output: set output.file.path";
+            problems.push(Problem::new(place, what.to_owned()));
+        }
     }
 
     fn set(&mut self, given: &Given) -> Result<&'static str, String> {
@@ -188,7 +204,7 @@ impl fmt::Display for Effective {
         });
         let lines: Vec<_> = lines.collect();
         // One long value shall not push the others' places off the screen.
-        const WIDEST: usize = 44;
+        const WIDEST: usize = 46;
         let width = lines.iter().map(|(line, _)| line.len()).filter(|len| *len <= WIDEST).max();
         for (line, place) in &lines {
             writeln!(f, "{line:width$}  # {place}", width = width.unwrap_or(0))?;

@@ -1,15 +1,16 @@
 //! Every setting. One more is a field of [`Config`] and an entry here.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 
-use clap::ValueEnum as _;
+use clap::ValueEnum;
 
 use super::Config;
 use super::raw::Raw;
 use crate::action::Category;
 use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
-use crate::source::Backend;
+use crate::output::{MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Selection};
 
 /// A setting: where it stands, how its value is checked and kept, and how it is written.
 pub(super) struct Setting {
@@ -22,7 +23,7 @@ pub(super) struct Setting {
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         path: "sensor.backend",
-        set: |to, raw| raw.text(backend).map(|value| to.backend = value),
+        set: |to, raw| raw.text(variant).map(|value| to.backend = value),
         show: |of| quoted(name(&of.backend)),
     },
     Setting {
@@ -61,6 +62,56 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |of| of.network.limits.cgroup.to_string(),
     },
     Setting {
+        path: "output.stdout.enabled",
+        set: |to, raw| raw.switch().map(|value| to.outputs.is_stdout_on = value),
+        show: |of| of.outputs.is_stdout_on.to_string(),
+    },
+    Setting {
+        path: "output.stdout.events",
+        set: |to, raw| selection(raw).map(|value| to.outputs.stdout.events = value),
+        show: |of| list(of.outputs.stdout.events.names()),
+    },
+    Setting {
+        path: "output.stdout.queue_bytes",
+        set: |to, raw| queue_bytes(raw).map(|value| to.outputs.stdout.queue_bytes = value),
+        show: |of| of.outputs.stdout.queue_bytes.to_string(),
+    },
+    Setting {
+        path: "output.file.path",
+        set: |to, raw| raw.text(absolute).map(|value| to.outputs.file.path = value),
+        show: |of| quoted(of.outputs.file.path.display()),
+    },
+    Setting {
+        path: "output.file.events",
+        set: |to, raw| selection(raw).map(|value| to.outputs.file.intake.events = value),
+        show: |of| list(of.outputs.file.intake.events.names()),
+    },
+    Setting {
+        path: "output.file.queue_bytes",
+        set: |to, raw| queue_bytes(raw).map(|value| to.outputs.file.intake.queue_bytes = value),
+        show: |of| of.outputs.file.intake.queue_bytes.to_string(),
+    },
+    Setting {
+        path: "output.file.max_bytes",
+        set: |to, raw| raw.number(1 << 20..=1 << 40).map(|it| to.outputs.file.max_bytes = it),
+        show: |of| of.outputs.file.max_bytes.to_string(),
+    },
+    Setting {
+        path: "output.file.max_age_seconds",
+        set: |to, raw| raw.number(0..=MAX_AGE).map(|it| to.outputs.file.max_age_seconds = it),
+        show: |of| of.outputs.file.max_age_seconds.to_string(),
+    },
+    Setting {
+        path: "output.file.keep",
+        set: |to, raw| raw.number(0..=10_000).map(|value| to.outputs.file.keep = value),
+        show: |of| of.outputs.file.keep.to_string(),
+    },
+    Setting {
+        path: "output.file.compression",
+        set: |to, raw| raw.text(variant).map(|value| to.outputs.file.compression = value),
+        show: |of| quoted(name(&of.outputs.file.compression)),
+    },
+    Setting {
         path: "budget.cpu_percent",
         set: |to, raw| raw.number(0.1..=10_000.0).map(|value| to.budget.cpu_percent = value),
         show: |of| of.budget.cpu_percent.to_string(),
@@ -85,14 +136,34 @@ pub(super) const SETTINGS: &[Setting] = &[
 /// Less than the sensor needs at rest would only ever trip.
 const MIN_MEMORY: u64 = 16 << 20;
 const MAX_MEMORY: u64 = 1 << 40;
+/// Ten years, seconds.
+const MAX_AGE: u64 = 10 * 365 * 86_400;
 
-fn backend(text: &str) -> Result<Backend, String> {
-    let one_of = || one_of(Backend::value_variants().iter().map(name));
-    Backend::from_str(text, false).map_err(|_| one_of())
+/// One of a few words.
+fn variant<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, false).map_err(|_| one_of(T::value_variants().iter().map(name)))
 }
 
-fn name(backend: &Backend) -> String {
-    backend.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+fn name(variant: &impl ValueEnum) -> String {
+    variant.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn selection(raw: &Raw) -> Result<Selection, String> {
+    let names = raw.list(',', |name| Ok(name.to_owned()))?;
+    Selection::named(names.iter().map(String::as_str))
+        .map_err(|name| format!("{name:?}: {}", one_of(Selection::every_name())))
+}
+
+fn queue_bytes(raw: &Raw) -> Result<usize, String> {
+    raw.number(MIN_QUEUE_BYTES..=MAX_QUEUE_BYTES)
+}
+
+/// A service has no folder of its own.
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_file = path.is_absolute() && path.file_name().is_some() && !text.ends_with('/');
+    let good = text.is_empty() || is_file;
+    good.then_some(path).ok_or_else(|| "it has to be the absolute path of a file".to_owned())
 }
 
 fn category(text: &str) -> Result<Category, String> {

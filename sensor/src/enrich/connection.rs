@@ -13,7 +13,7 @@ use crate::action::Action as Name;
 use crate::clock::Clock;
 use crate::errno;
 use crate::observation::{Action as Seen, Connection, Disconnect, Observation, Owner, Side, Turn};
-use crate::outlet::Outlet;
+use crate::outlets::Outlets;
 
 const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
@@ -30,7 +30,7 @@ impl Draft {
         entry: Option<&Entry>,
         table: &Table,
         clock: Clock,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         let mut escaped = Fields::default();
         let mut whose = entry.map(|it| process(seen.pid, it, &mut self.name, &mut escaped));
@@ -101,7 +101,7 @@ impl Draft {
             network.community_id = connection.has_both_ends().then_some(id.as_str());
         }
         event.network = Some(network);
-        outlet.report(action, &mut event);
+        outlets.report(action, &mut event);
     }
 }
 

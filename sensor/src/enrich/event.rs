@@ -13,7 +13,7 @@ use super::text;
 use crate::action::{Action as Name, Category};
 use crate::clock::Clock;
 use crate::observation::{Action, End, Ids, Image, Observation, Provider};
-use crate::outlet::Outlet;
+use crate::outlets::Outlets;
 use crate::signal;
 
 /// Ancestors told at most.
@@ -63,7 +63,7 @@ impl Draft {
         entry: &Entry,
         table: &Table,
         clock: Clock,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         let (mut escaped, mut cut) = (Fields::default(), Fields::default());
         let image = match &seen.action {
@@ -112,7 +112,7 @@ impl Draft {
         let (process, wanglou) = (Some(process), Some(wanglou));
         let stamp = stamp(action, seen, clock, &escaped);
         let mut event = Event { process, user, group, wanglou, ..stamp };
-        outlet.report(action, &mut event);
+        outlets.report(action, &mut event);
     }
 
     /// A change of ids of the process `known`, which `seen` tells of.
@@ -126,7 +126,7 @@ impl Draft {
         entry: &Entry,
         table: &Table,
         clock: Clock,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         let mut escaped = Fields::default();
         let mut process = process(known.pid, entry, &mut self.name, &mut escaped);
@@ -144,7 +144,7 @@ impl Draft {
         let (process, wanglou) = (Some(process), Some(marks(seen, self.recovered)));
         let stamp = stamp(action, seen, clock, &escaped);
         let mut event = Event { process, user, group, wanglou, ..stamp };
-        outlet.report(action, &mut event);
+        outlets.report(action, &mut event);
     }
 }
 

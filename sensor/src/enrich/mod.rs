@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::observation::{
     Action, Connection, Ids, Image, NS_PER_TICK, Observation, ProcessKey, Provider,
 };
-use crate::outlet::Outlet;
+use crate::outlets::Outlets;
 
 use self::event::Draft;
 use self::executables::Executables;
@@ -63,18 +63,18 @@ impl Enricher {
     }
 
     /// Makes events of what was seen.
-    pub fn observe(&mut self, seen: &Observation<'_>, outlet: &mut Outlet) {
+    pub fn observe(&mut self, seen: &Observation<'_>, outlets: &mut Outlets) {
         match &seen.action {
-            Action::Fork { creator } => self.fork(seen, *creator, outlet),
-            Action::Exec(image) => self.exec(seen, image, outlet),
-            Action::End(_) => self.end(seen, outlet),
-            Action::Credentials { old } => self.credentials(seen, *old, outlet),
+            Action::Fork { creator } => self.fork(seen, *creator, outlets),
+            Action::Exec(image) => self.exec(seen, image, outlets),
+            Action::End(_) => self.end(seen, outlets),
+            Action::Credentials { old } => self.credentials(seen, *old, outlets),
             Action::Existing(image) => {
                 if self.table.get(seen.pid, seen.start).is_none() {
-                    self.existing(seen, image, false, outlet);
+                    self.existing(seen, image, false, outlets);
                 }
             }
-            Action::Connection(connection) => self.connection(seen, connection, outlet),
+            Action::Connection(connection) => self.connection(seen, connection, outlets),
         }
     }
 
@@ -82,7 +82,7 @@ impl Enricher {
         &mut self,
         seen: &Observation<'_>,
         creator: Option<(u32, Option<u64>)>,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         // A fork that was under way when the snapshot was taken: it has been told of already.
         if seen.start.is_some() && self.table.get(seen.pid, seen.start).is_some() {
@@ -92,7 +92,7 @@ impl Enricher {
         if let Some((pid, start)) = creator {
             let start = start.or_else(|| self.table.alive(pid).and_then(|known| known.start));
             // The child still has its creator's ids: this may be the first we see of a change.
-            self.notice(pid, start, seen, outlet);
+            self.notice(pid, start, seen, outlets);
             // What the source could not say is as it was in the creator: a fork copies it.
             if let Some(known) = self.table.get(pid, start) {
                 entry.executable = known.executable.clone();
@@ -105,24 +105,24 @@ impl Enricher {
             entry.parent = Some(self.parent(pid, start));
         }
         self.table.insert(seen.pid, entry);
-        self.report(Name::Fork, seen, outlet);
+        self.report(Name::Fork, seen, outlets);
     }
 
-    fn exec(&mut self, seen: &Observation<'_>, image: &Image<'_>, outlet: &mut Outlet) {
+    fn exec(&mut self, seen: &Observation<'_>, image: &Image<'_>, outlets: &mut Outlets) {
         self.ensure_known(seen);
-        self.notice(seen.pid, seen.start, seen, outlet);
+        self.notice(seen.pid, seen.start, seen, outlets);
         self.run(seen, image);
-        self.report(Name::Exec, seen, outlet);
+        self.report(Name::Exec, seen, outlets);
     }
 
-    fn end(&mut self, seen: &Observation<'_>, outlet: &mut Outlet) {
+    fn end(&mut self, seen: &Observation<'_>, outlets: &mut Outlets) {
         // Before 6.16 two threads that end together can both take themselves for the last.
         if self.table.get(seen.pid, seen.start).is_some_and(|entry| entry.ended) {
             return;
         }
         self.ensure_known(seen);
-        self.notice(seen.pid, seen.start, seen, outlet);
-        self.report(Name::End, seen, outlet);
+        self.notice(seen.pid, seen.start, seen, outlets);
+        self.report(Name::End, seen, outlets);
         self.table.end(seen.pid, seen.start);
     }
 
@@ -130,18 +130,23 @@ impl Enricher {
         &mut self,
         seen: &Observation<'_>,
         old: Option<(Ids, Ids)>,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         self.ensure_known(seen);
         if let (Some((user, group)), Some(entry)) = (old, self.table.get_mut(seen.pid, seen.start))
         {
             (entry.user, entry.group) = (Some(user), Some(group));
         }
-        self.notice(seen.pid, seen.start, seen, outlet);
+        self.notice(seen.pid, seen.start, seen, outlets);
     }
 
     /// A socket may outlive its process, so the table does not learn of one from it.
-    fn connection(&mut self, seen: &Observation<'_>, connection: &Connection, outlet: &mut Outlet) {
+    fn connection(
+        &mut self,
+        seen: &Observation<'_>,
+        connection: &Connection,
+        outlets: &mut Outlets,
+    ) {
         let stranger;
         let entry = match self.table.get(seen.pid, seen.start) {
             Some(entry) => Some(entry),
@@ -151,7 +156,7 @@ impl Enricher {
                 Some(&stranger)
             }
         };
-        self.draft.connection(seen, connection, entry, &self.table, self.clock, outlet);
+        self.draft.connection(seen, connection, entry, &self.table, self.clock, outlets);
     }
 
     /// A process that a snapshot found and that no event told of.
@@ -160,12 +165,12 @@ impl Enricher {
         seen: &Observation<'_>,
         image: &Image<'_>,
         recovered: bool,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         self.ensure_known(seen);
         self.run(seen, image);
         self.draft.recovered = recovered;
-        self.report(Name::ExistingProcess, seen, outlet);
+        self.report(Name::ExistingProcess, seen, outlets);
         self.draft.recovered = false;
         if image.ended {
             self.table.end(seen.pid, seen.start);
@@ -230,7 +235,7 @@ impl Enricher {
         pid: u32,
         start: Option<u64>,
         seen: &Observation<'_>,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         let Some(entry) = self.table.get_mut(pid, start) else { return };
         let (old_user, old_group) = (entry.user, entry.group);
@@ -252,16 +257,16 @@ impl Enricher {
         }
         let known = Known { pid, start, old_user, old_group };
         if let Some(user) = user {
-            self.report_change(Name::UidChange, &known, user, seen, outlet);
+            self.report_change(Name::UidChange, &known, user, seen, outlets);
         }
         if let Some(group) = group {
-            self.report_change(Name::GidChange, &known, group, seen, outlet);
+            self.report_change(Name::GidChange, &known, group, seen, outlets);
         }
     }
 
-    fn report(&mut self, action: Name, seen: &Observation<'_>, outlet: &mut Outlet) {
+    fn report(&mut self, action: Name, seen: &Observation<'_>, outlets: &mut Outlets) {
         let Some(entry) = self.table.get(seen.pid, seen.start) else { return };
-        self.draft.event(action, seen, entry, &self.table, self.clock, outlet);
+        self.draft.event(action, seen, entry, &self.table, self.clock, outlets);
     }
 
     fn report_change(
@@ -270,10 +275,10 @@ impl Enricher {
         known: &Known,
         new: Ids,
         seen: &Observation<'_>,
-        outlet: &mut Outlet,
+        outlets: &mut Outlets,
     ) {
         let Some(entry) = self.table.get(known.pid, known.start) else { return };
-        self.draft.change(action, known, new, seen, entry, &self.table, self.clock, outlet);
+        self.draft.change(action, known, new, seen, entry, &self.table, self.clock, outlets);
     }
 
     fn parent(&self, pid: u32, start: Option<u64>) -> Parent {
@@ -321,15 +326,15 @@ impl Enricher {
     }
 
     /// Reports a process that the snapshot shows and that no event told of.
-    pub fn adopt(&mut self, seen: &Observation<'_>, recovered: bool, outlet: &mut Outlet) {
+    pub fn adopt(&mut self, seen: &Observation<'_>, recovered: bool, outlets: &mut Outlets) {
         if let Action::Existing(image) = &seen.action {
-            self.existing(seen, image, recovered, outlet);
+            self.existing(seen, image, recovered, outlets);
         }
     }
 
     /// Reports the end of each process that was there before `began` and that the snapshot did not
     /// show; says how many.
-    pub fn end_unseen(&mut self, began: u64, now: u64, outlet: &mut Outlet) -> u64 {
+    pub fn end_unseen(&mut self, began: u64, now: u64, outlets: &mut Outlets) -> u64 {
         let older = |entry: &Entry| entry.start.is_none_or(|start| start < began);
         let gone: Vec<_> = self
             .table
@@ -340,7 +345,7 @@ impl Enricher {
         self.draft.recovered = true;
         for &(pid, start) in &gone {
             let seen = Observation::lost_end(pid, start, now);
-            self.end(&seen, outlet);
+            self.end(&seen, outlets);
         }
         self.draft.recovered = false;
         gone.len() as u64

@@ -18,11 +18,11 @@ use super::WORKER;
 use super::breaker::Usage;
 use super::message::{Attached, Start, VERSION};
 use super::usage::Meter;
-use crate::action::{Action, Category};
 use crate::books::Books;
 use crate::channel;
-use crate::config::Effective;
+use crate::config::{Config, Effective};
 use crate::kernel::CounterMap;
+use crate::output::Selection;
 use crate::source;
 
 /// Time for a worker to write the rest when it is told to end.
@@ -150,7 +150,7 @@ impl Attendant {
 
     /// Its books, now that it is gone; those of one that could not close them itself are closed. `None` if
     /// it has not written anything.
-    pub(super) fn close_books(self, wanted: &[Category], was_killed: bool) -> Option<Books> {
+    pub(super) fn close_books(self, config: &Config, was_killed: bool) -> Option<Books> {
         if self.books.page().run.get() == 0 {
             return None;
         }
@@ -160,10 +160,10 @@ impl Attendant {
             let seen = seen.map(|(stream, totals)| {
                 (stream, source::action(stream), totals[stream as usize].seen)
             });
-            let is_wanted = |action: Action| {
-                action.category().is_none_or(|category| wanted.contains(&category))
-            };
-            self.books.close(seen.filter(|(_, action, _)| is_wanted(*action)));
+            let (outputs, observed) = (&config.outputs, Selection::of(&config.events));
+            self.books.close(seen, |output, action| {
+                outputs.has(output) && outputs.intake(output).events.and(&observed).has(action)
+            });
         }
         Some(self.books)
     }

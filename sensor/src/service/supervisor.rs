@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::attendant::{Attendant, Ended};
 use super::breaker::{Breaker, Usage, Verdict};
 use crate::config::Effective;
-use crate::worker::write_last_ledger;
+use crate::worker::write_last_ledgers;
 
 /// The first pause before a worker is started again; each one after is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -35,6 +35,7 @@ enum Event {
 
 /// Runs until told to end, or until nobody wants the output any more.
 pub async fn run(effective: &Effective) -> Result<ExitCode> {
+    effective.config.outputs.check().map_err(anyhow::Error::msg)?;
     let mut told = Told::new()?;
     let mut breaker = Breaker::new(effective.config.budget);
     let (mut last, mut pause, mut worked) = (None, FIRST_PAUSE, false);
@@ -54,9 +55,9 @@ pub async fn run(effective: &Effective) -> Result<ExitCode> {
                 }
                 let (code, rest) = conclude(event, &mut worker, worked, &mut pause).await?;
                 let was_killed = code != ExitCode::SUCCESS;
-                if let Some(books) = worker.close_books(&effective.config.events, was_killed) {
+                if let Some(books) = worker.close_books(&effective.config, was_killed) {
                     if was_killed {
-                        write_last_ledger(&books)?;
+                        write_last_ledgers(&books, &effective.config.outputs)?;
                     }
                     last = Some(books);
                 }

@@ -33,10 +33,12 @@ pub async fn run_worker() -> Result<ExitCode> {
             anyhow::anyhow!("{}", problems.first().map_or(String::new(), ToString::to_string))
         })?
         .config;
+    let request = config.request();
     let options = Options {
         backend: config.backend,
         format: Format::Json,
-        request: config.request(),
+        outputs: config.outputs,
+        request,
         events: config.events,
         books,
         last,

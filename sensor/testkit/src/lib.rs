@@ -13,6 +13,7 @@ pub mod bins;
 pub mod capture;
 pub mod cases;
 pub mod connections;
+pub mod disk;
 pub mod event;
 pub mod ledger;
 pub mod lock;

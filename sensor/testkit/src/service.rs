@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -36,12 +36,18 @@ pub struct Service {
 impl Service {
     /// Starts it with settings, `path=value`, and waits until it is ready.
     pub fn start(settings: &[&str]) -> Result<Self> {
+        Self::start_into(settings, None)
+    }
+
+    /// The same, with another standard output than the file that [`stop`](Self::stop) reads.
+    pub fn start_into(settings: &[&str], stdout: Option<Stdio>) -> Result<Self> {
         let scratch = Scratch::new("service")?;
+        let file = File::create(scratch.join("stdout"))?;
         let child = Command::new(bins::sensor()?)
             .arg("run")
             .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
-            .stdout(File::create(scratch.join("stdout"))?)
+            .stdout(stdout.unwrap_or(file.into()))
             .stderr(File::create(scratch.join("stderr"))?)
             .spawn()?;
         let mut service = Self { child, scratch };
@@ -83,7 +89,7 @@ impl Service {
     pub fn stop(mut self) -> Result<(ExitStatus, Vec<Value>)> {
         sys::kill(self.child.id(), libc::SIGTERM)?;
         let status = self.child.wait()?;
-        Ok((status, lines(self.scratch.join("stdout"))?))
+        Ok((status, lines(&self.scratch.join("stdout"))?))
     }
 }
 
@@ -94,7 +100,8 @@ impl Drop for Service {
     }
 }
 
-fn lines(path: PathBuf) -> Result<Vec<Value>> {
+/// The whole lines of a file.
+pub fn lines(path: &Path) -> Result<Vec<Value>> {
     let lines = BufReader::new(File::open(path)?).lines();
     // Half a line of one who was killed is followed by an end of line.
     let whole = |line: std::io::Result<String>| -> Option<Result<Value>> {

@@ -1,0 +1,234 @@
+//! Every output at once: each has its queue, its books and its own choice of events.
+//!
+//! When an output is full, events are left in their source, and what does not fit there is counted there. But
+//! one output shall not hold up the others for long: once its [`Credit`] is used up, what does not fit into its
+//! queue is lost to it, the dearest last ([`Action::worth`]), until it has caught up.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use wanglou_api::event::Event;
+
+use crate::action::{Action, Category, Worth};
+use crate::books::Books;
+use crate::clock::{self, Clock};
+use crate::credit::Credit;
+use crate::host::Host;
+use crate::ledger::{Balance, ByAction, Cause};
+use crate::outlet::Outlet;
+use crate::output::{Destination, File, Format, Outputs, Selection, Sink, Stdout};
+use crate::queue::{OnFailure, Queue};
+
+/// All of them.
+#[derive(Debug)]
+pub struct Outlets {
+    lanes: Vec<Lane>,
+    /// Processes have been lost that the table should know of.
+    table_has_holes: bool,
+}
+
+/// An output among others.
+#[derive(Debug)]
+struct Lane {
+    outlet: Outlet,
+    credit: Credit,
+    /// It has held up the others for too long, and has not caught up since.
+    is_slow: bool,
+}
+
+/// What came to light when somebody asked for losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// There are some.
+    pub any: bool,
+    /// The process table may be wrong after them.
+    pub table_has_holes: bool,
+}
+
+impl Outlets {
+    /// Those that are asked for, for what is observed. A lone standard output that takes no more ends all
+    /// the work, by way of `wake`; every other output is tried again. `killed` may have left half a line.
+    pub fn open(
+        host: &'static Host,
+        outputs: &Outputs,
+        observed: &Selection,
+        mut format: Option<Format>,
+        books: &Books,
+        killed: Option<&Books>,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Result<Self> {
+        let wanted: Vec<_> = Destination::ALL.into_iter().filter(|it| outputs.has(*it)).collect();
+        let mut wake = Some(wake);
+        let mut lanes = Vec::new();
+        for of in &wanted {
+            let intake = outputs.intake(*of);
+            let (sink, format): (Box<dyn Sink>, _) = match of {
+                Destination::Stdout => {
+                    let is_broken = killed.is_some_and(|it| it.account(*of).writing.get() != 0);
+                    let stdout =
+                        Stdout::open(is_broken).context("cannot write to standard output")?;
+                    (Box::new(stdout), format.take())
+                }
+                Destination::File => (Box::new(File::new(outputs.file.clone())), None),
+            };
+            let on_failure = match (of, wake.take().filter(|_| wanted.len() == 1)) {
+                (Destination::Stdout, Some(wake)) => OnFailure::End(Box::new(wake)),
+                _ => OnFailure::GoOn,
+            };
+            let queue = Queue::start(books.clone(), *of, sink, intake.queue_bytes, on_failure)
+                .context("cannot start the output thread")?;
+            let format = format.unwrap_or(Format::Json);
+            let taken = intake.events.and(observed);
+            let outlet = Outlet::new(host, *of, taken, format, queue, books.clone());
+            let credit = Credit::full(clock::boot_ns());
+            lanes.push(Lane { outlet, credit, is_slow: false });
+        }
+        Ok(Self { lanes, table_has_holes: false })
+    }
+
+    /// An event happened.
+    pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
+        for lane in &mut self.lanes {
+            if lane.takes(action) {
+                lane.outlet.report(action, event);
+            } else {
+                lane.outlet.lose(Cause::QueueFull, action, 1);
+            }
+        }
+    }
+
+    /// Events were lost before they could be reported.
+    pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
+        let mut counts = false;
+        for outlet in self.outlets_mut() {
+            counts |= outlet.lose(cause, action, events);
+        }
+        // Who begins more than its share would have us list all processes over and over.
+        self.table_has_holes |=
+            counts && action.category() != Some(Category::Network) && cause != Cause::Throttled;
+    }
+
+    /// Notes the losses since this was last asked, all of them younger than `whole_until`, boot-clock ns.
+    pub fn note_losses(&mut self, whole_until: u64) -> Noted {
+        let mut any = false;
+        for outlet in self.outlets_mut() {
+            any |= outlet.note_losses(whole_until);
+        }
+        Noted { any, table_has_holes: std::mem::take(&mut self.table_has_holes) }
+    }
+
+    /// Waits until those that may be waited for have room for more; `false` if they have not within
+    /// `patience`.
+    pub fn wait_for_room(&mut self, patience: Duration) -> bool {
+        if let [lone] = &mut self.lanes[..] {
+            return lone.outlet.wait_for_room(patience);
+        }
+        let (mut any, mut held_up) = (false, false);
+        for lane in &mut self.lanes {
+            let has_room = lane.wait_for_room(patience);
+            any |= has_room;
+            held_up |= !has_room && !lane.is_slow;
+        }
+        any && !held_up
+    }
+
+    /// Hands over what has been written so far.
+    pub fn flush(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.outlet.flush());
+    }
+
+    /// Tells each of its losses until `end`, and of what was rebuilt after them; one that takes nothing now
+    /// is told `later`, if that is allowed.
+    pub fn report_gap(&mut self, clock: Clock, end: u64, recovered: &ByAction, later: bool) {
+        for outlet in self.outlets_mut().filter(|it| !later || !it.is_failing()) {
+            outlet.report_gap(clock, end, recovered);
+        }
+    }
+
+    /// Tells of the time in which nobody worked, and of what was lost with the one before.
+    pub fn report_pause(&mut self, clock: Clock, pause: (u64, u64), last: &Books) {
+        for outlet in self.outlets_mut() {
+            outlet.report_pause(clock, pause, last);
+        }
+    }
+
+    /// Writes the books as they stand.
+    pub fn report_ledgers(&mut self, clock: Clock, now: u64) -> Vec<(Destination, Balance)> {
+        let report = |it: &mut Outlet| (it.destination(), it.report_ledger(clock, now));
+        self.outlets_mut().map(report).collect()
+    }
+
+    /// Writes the last books of a run that was killed, as it would have itself.
+    pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &Books) {
+        for outlet in self.outlets_mut() {
+            outlet.report_killed(clock, now, killed);
+        }
+    }
+
+    /// Why the output that ends the work takes no more.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        self.lanes.iter().find_map(|lane| lane.outlet.take_failure())
+    }
+
+    /// Waits until everything is written; says which output is stuck, if one is.
+    pub fn settle(&mut self, patience: Duration) -> Option<Destination> {
+        let mut stuck = None;
+        for outlet in self.outlets_mut() {
+            if !outlet.settle(patience) {
+                stuck = Some(outlet.destination());
+            }
+        }
+        stuck
+    }
+
+    /// Writes the rest and ends; says why writing failed.
+    pub fn close(self, patience: Duration) -> Option<io::Error> {
+        let mut failure = None;
+        for lane in self.lanes {
+            failure = lane.outlet.close(patience).or(failure);
+        }
+        failure
+    }
+
+    fn outlets_mut(&mut self) -> impl Iterator<Item = &mut Outlet> {
+        self.lanes.iter_mut().map(|lane| &mut lane.outlet)
+    }
+}
+
+impl Lane {
+    /// Whether an event goes into its queue.
+    fn takes(&mut self, action: Action) -> bool {
+        !self.is_slow || self.outlet.fill() < give_up_at(action.worth())
+    }
+
+    /// Waits for room for as long as its credit lasts; one that has caught up is not slow any more.
+    fn wait_for_room(&mut self, patience: Duration) -> bool {
+        if self.is_slow {
+            self.is_slow = self.outlet.fill() > CAUGHT_UP;
+            return self.outlet.wait_for_room(Duration::ZERO);
+        }
+        if self.outlet.wait_for_room(Duration::ZERO) {
+            return true;
+        }
+        let began = clock::boot_ns();
+        let left = self.credit.left(began);
+        let has_room = self.outlet.wait_for_room(patience.min(left));
+        self.credit.spend(Duration::from_nanos(clock::boot_ns() - began));
+        self.is_slow = !has_room && left <= patience;
+        has_room
+    }
+}
+
+/// How full the queue of one that has caught up is.
+const CAUGHT_UP: f64 = 0.25;
+
+/// How full a queue is, 1 being full, when it takes no more events that are worth so much.
+fn give_up_at(worth: Worth) -> f64 {
+    match worth {
+        Worth::Least => 0.5,
+        Worth::Less => 0.7,
+        Worth::More => 0.85,
+        Worth::Most => 1.0,
+    }
+}

@@ -1,0 +1,67 @@
+use std::io::{self, Write};
+
+/// Takes lines.
+pub trait Sink: Send {
+    /// Writes whole lines; on failure says how many bytes of them have gone out, after which the next ones
+    /// begin a line all the same.
+    fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>);
+
+    /// For messages.
+    fn name(&self) -> String;
+}
+
+/// Standard output.
+#[derive(Debug)]
+pub struct Stdout<W> {
+    output: W,
+    /// What went out last is not a whole line.
+    is_broken: bool,
+}
+
+impl Stdout<std::fs::File> {
+    /// That of this process, unbuffered: chunks are large, and a half-written one must be noticed. `is_broken`
+    /// says that somebody else may have left half a line there.
+    pub fn open(is_broken: bool) -> io::Result<Self> {
+        let output = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
+        Ok(Self { output, is_broken })
+    }
+}
+
+impl<W: Write> Stdout<W> {
+    /// Something else that is written to in the same way.
+    pub fn of(output: W) -> Self {
+        Self { output, is_broken: false }
+    }
+}
+
+impl<W: Write + Send> Sink for Stdout<W> {
+    fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
+        if self.is_broken {
+            if let (_, Err(error)) = write_all(&mut self.output, b"\n") {
+                return (0, Err(error));
+            }
+            self.is_broken = false;
+        }
+        let (written, result) = write_all(&mut self.output, lines);
+        self.is_broken = written > 0 && lines[written - 1] != b'\n';
+        (written, result)
+    }
+
+    fn name(&self) -> String {
+        "standard output".to_owned()
+    }
+}
+
+/// Writes all bytes; on failure says how many were taken.
+pub(super) fn write_all(output: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match output.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
