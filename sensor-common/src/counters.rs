@@ -61,6 +61,8 @@ pub struct Counters {
     pub table_full: u64,
     /// Lost: the process, or its cgroup, begins more than its share.
     pub throttled: u64,
+    /// Lost: given up, as not all could be told of.
+    pub shed: u64,
     /// Events that began to wait for something to be known of them.
     pub waiting: u64,
     /// Those of them that wait no more.
@@ -70,6 +72,6 @@ pub struct Counters {
 impl Counters {
     /// Events that were seen and are lost, whatever the cause.
     pub fn lost(&self) -> u64 {
-        self.ring_full + self.oversized + self.nested + self.table_full + self.throttled
+        self.ring_full + self.oversized + self.nested + self.table_full + self.throttled + self.shed
     }
 }

@@ -12,6 +12,7 @@ mod header;
 mod offsets;
 mod rules;
 mod settings;
+mod shedding;
 
 pub use header::{Header, Kind, LAYOUT_VERSION};
 pub use offsets::{ABSENT, MEMBERS, Member, Offsets};
@@ -19,3 +20,4 @@ pub use rules::{EXECUTABLE_MAX, RULES_MAX, Rules};
 pub use settings::{
     ARGS_LARGE, ARGS_MAX, ARGS_TAIL, LIMIT_WINDOW_NS, PATH_DEPTH, PATH_MAX, Settings,
 };
+pub use shedding::{SHED_MOST, Shedding};

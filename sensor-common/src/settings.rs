@@ -16,13 +16,15 @@ pub const PATH_MAX: usize = 4096;
 /// Names and mount points that the walk up a path takes at most.
 pub const PATH_DEPTH: usize = 32;
 
-/// Connections are counted against a limit in windows of so long, ns.
+/// What begins is counted against a limit in windows of so long, ns.
 pub const LIMIT_WINDOW_NS: u64 = 10_000_000_000;
 
 /// What the loader sets in the probes before the kernel verifies them.
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Settings {
+    /// Bytes of the ring.
+    pub ring_bytes: u32,
     /// Bytes waiting in the ring from which the reader is woken.
     pub wake_bytes: u32,
     /// 1 where `sched_process_exit` has the argument `group_dead` (6.16 and later).
@@ -47,4 +49,8 @@ pub struct Settings {
     pub cgroup_limit: u32,
     /// While one CPU sees no more than these, nobody's are counted.
     pub quiet_limit: u32,
+    /// Events of the processes of one cgroup in [`LIMIT_WINDOW_NS`] at most, 0 for any number.
+    pub process_events_limit: u32,
+    /// While one CPU sees no more than these, nobody's are counted.
+    pub quiet_process_events: u32,
 }

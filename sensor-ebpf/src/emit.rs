@@ -2,15 +2,16 @@
 
 use core::arch::asm;
 
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns};
-use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_ringbuf_query};
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_output,
+};
 use wanglou_sensor_common::counters::{Counters, Stream};
 use wanglou_sensor_common::{Header, Kind, LAYOUT_VERSION};
 
 use crate::kernel::{Owner, Task};
 use crate::maps::{COUNTERS, EVENTS, setting};
+use crate::{limit, shed};
 
-const BPF_RB_AVAIL_DATA: u64 = 0;
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const E2BIG: i64 = 7;
@@ -38,6 +39,29 @@ impl Event {
             (&raw const (*counters).seen).read_volatile()
         };
         Some(Self { counters, cpu, seq })
+    }
+
+    /// The same, unless it is one of those that are given up now.
+    #[inline(always)]
+    pub fn unless_shed(stream: Stream) -> Option<Self> {
+        let event = Self::seen(stream)?;
+        if shed::is_given_up(stream) {
+            // SAFETY: as in `seen`.
+            unsafe { increment(&raw mut (*event.counters).shed) };
+            return None;
+        }
+        Some(event)
+    }
+
+    /// The same, unless its cgroup has done more than its share.
+    #[inline(always)]
+    pub fn of_process(stream: Stream, task: Task) -> Option<Self> {
+        let event = Self::unless_shed(stream)?;
+        if limit::is_too_busy(task) {
+            event.throttled();
+            return None;
+        }
+        Some(event)
     }
 
     /// The header of this event's record.
@@ -84,8 +108,8 @@ impl Event {
     pub fn send(self, record: *const u8, len: u32) {
         let ring = (&raw const EVENTS).cast_mut().cast();
         let flags = if self.seq % WAKE_EVERY == 0 || len > WAKE_LARGE {
-            // SAFETY: `ring` is a ring buffer map.
-            let waiting = unsafe { bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) };
+            let waiting = shed::waiting();
+            shed::look(waiting);
             if waiting >= u64::from(setting!(wake_bytes)) {
                 BPF_RB_FORCE_WAKEUP
             } else {

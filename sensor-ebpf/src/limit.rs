@@ -1,11 +1,13 @@
-//! How much one process, or one cgroup, may have told of: who scans ports does not drown the host.
+//! How much one process, or one cgroup, may have told of: who scans ports, or forks without end, does not drown
+//! the host.
 
 use aya_ebpf::maps::LruHashMap;
 use wanglou_sensor_common::LIMIT_WINDOW_NS;
 
 use crate::emit;
-use crate::kernel::Owner;
-use crate::maps::{BEGUN_BY_CGROUP, BEGUN_BY_PROCESS, BEGUN_HERE, setting};
+use crate::kernel::{Owner, Task};
+use crate::maps::{BEGUN_BY_CGROUP, BEGUN_BY_PROCESS, BEGUN_HERE};
+use crate::maps::{PROCESS_EVENTS_BY_CGROUP, PROCESS_EVENTS_HERE, setting};
 
 const BPF_ANY: u64 = 0;
 
@@ -35,6 +37,20 @@ pub fn is_over(owner: &Owner) -> bool {
         return true;
     }
     of_cgroup != 0 && count_in(&BEGUN_BY_CGROUP, owner.cgroup, window) > of_cgroup.into()
+}
+
+/// Counts something that a process does, and says whether that is more than its cgroup's share. Which that is
+/// is looked at only where much is done.
+#[inline(always)]
+pub fn is_too_busy(task: Task) -> bool {
+    let limit = setting!(process_events_limit);
+    if limit == 0 {
+        return false;
+    }
+    let window = emit::now() / LIMIT_WINDOW_NS;
+    let Some(here) = PROCESS_EVENTS_HERE.get_ptr_mut(0) else { return false };
+    count(here, window) > setting!(quiet_process_events).into()
+        && count_in(&PROCESS_EVENTS_BY_CGROUP, task.cgroup_id(), window) > limit.into()
 }
 
 #[inline(always)]

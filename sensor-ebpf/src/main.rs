@@ -14,6 +14,7 @@ mod maps;
 mod path;
 mod probe;
 mod scratch;
+mod shed;
 
 /// The helpers that probes need are reserved for programs with a GPL-compatible licence.
 #[unsafe(link_section = "license")]

@@ -5,7 +5,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::LpmTrie;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use wanglou_sensor_common::counters::Counters;
-use wanglou_sensor_common::{EXECUTABLE_MAX, Offsets, Rules, Settings};
+use wanglou_sensor_common::{EXECUTABLE_MAX, Offsets, Rules, Settings, Shedding};
 
 use crate::kernel::Owner;
 use crate::limit::Window;
@@ -28,6 +28,10 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
 /// [`Counters`] at `cpu * streams + stream`. The loader sets the number.
 #[map]
 pub static COUNTERS: Array<Counters> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// What is given up. Userspace writes here without a system call.
+#[map]
+pub static SHEDDING: Array<Shedding> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Where records are put together: [`crate::scratch::LEVELS`] slots for each CPU, one after them
 /// for the iterator. An array, as the kernel refuses per-CPU values over 32 KiB. The loader sets
@@ -78,6 +82,7 @@ pub static OFFSETS: Global<Offsets> = Global::new(Offsets::UNKNOWN);
 /// What the loader decided.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Global<Settings> = Global::new(Settings {
+    ring_bytes: 0,
     wake_bytes: 0,
     exit_tells_group_dead: 0,
     cgroup_subsys: wanglou_sensor_common::ABSENT,
@@ -90,6 +95,8 @@ pub static SETTINGS: Global<Settings> = Global::new(Settings {
     process_limit: 0,
     cgroup_limit: 0,
     quiet_limit: 0,
+    process_events_limit: 0,
+    quiet_process_events: 0,
 });
 
 /// Which connections are told of; the loader fills the tables below with it.
@@ -124,6 +131,15 @@ pub static EXECUTABLE_RULES: LpmTrie<[u8; EXECUTABLE_MAX], u64> =
 #[map]
 pub static PROCESS_RULES: HashMap<u32, u64> =
     HashMap::with_max_entries(32 << 10, BPF_F_NO_PREALLOC);
+
+/// What processes do, on each CPU.
+#[map]
+pub static PROCESS_EVENTS_HERE: PerCpuArray<Window> = PerCpuArray::with_max_entries(1, 0);
+
+/// What the processes of busy cgroups do.
+#[map]
+pub static PROCESS_EVENTS_BY_CGROUP: LruHashMap<u64, Window> =
+    LruHashMap::with_max_entries(1024, 0);
 
 /// What begins on each CPU.
 #[map]

@@ -25,6 +25,9 @@ pub struct Page {
     pub run: Number,
     /// 1 once everything that was there at start has been told of.
     pub ready: Number,
+    /// What the supervisor wants to be given up, so that it costs less: a level ([`Stream::worth`]). Written
+    /// by the supervisor, and by nobody else.
+    pub shed: Number,
     /// Boot-clock time until which nothing was missing that no gap had told of, ns.
     pub whole_until: Number,
     /// Those of each output.

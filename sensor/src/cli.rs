@@ -46,6 +46,9 @@ pub enum Command {
         /// Bytes of arguments that an exec keeps.
         #[arg(value_parser = args_bytes)]
         args_bytes: u32,
+        /// Events of the processes of one cgroup, a second; 0 for any number.
+        #[arg(long)]
+        process_events_limit: u32,
         /// See connections too.
         #[arg(long)]
         network: bool,
@@ -198,7 +201,8 @@ impl Watch {
     pub fn request(&self) -> Result<Request, RuleError> {
         let network = Network::try_from(&self.connections)?;
         let wanted = self.events.contains(&Events::Network);
-        Ok(Request { sizes: self.sizes.into(), network: wanted.then_some(network) })
+        let network = wanted.then_some(network);
+        Ok(Request { sizes: self.sizes.into(), process_events_limit: 0, network })
     }
 }
 

@@ -1,6 +1,6 @@
-//! An interval in which events were lost, and what could be done about it.
+//! An interval in which events were lost.
 
-use crate::ledger::ByAction;
+use crate::outlets::Holes;
 
 /// Told once it is over, or goes on for a second. What was lost in it, each output knows for itself.
 #[derive(Clone, Copy, Debug)]
@@ -9,15 +9,13 @@ pub struct Gap {
     pub start: u64,
     /// Boot-clock time at which the losses were known, ns.
     pub end: u64,
-    /// Whether the process table may be wrong after it.
-    pub concerns_processes: bool,
-    /// What reconciliation rebuilt.
-    pub recovered: ByAction,
+    /// What it means for the process table.
+    pub holes: Holes,
 }
 
 impl Gap {
     /// Nothing was missing until `start`.
     pub fn since(start: u64) -> Self {
-        Self { start, end: start, concerns_processes: false, recovered: ByAction::default() }
+        Self { start, end: start, holes: Holes::None }
     }
 }

@@ -28,9 +28,10 @@ pub enum Cause {
     QueueFull,
     /// The output did not take it.
     OutputFailed,
-    /// The table of sockets in the kernel had no room.
+    /// It was given up: the ring was filling up, the sensor cost too much, or the kernel's table of
+    /// sockets had no room.
     Shed,
-    /// The process or its cgroup began more than its share.
+    /// The process or its cgroup did more than its share.
     Throttled,
     /// The worker was killed with it.
     WorkerKilled,

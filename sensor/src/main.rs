@@ -27,12 +27,16 @@ fn main() -> ExitCode {
         Command::Worker => event_loop().and_then(|it| it.block_on(service::run_worker())),
         Command::Config(command) => Ok(run_config(&command)),
         Command::Doctor => doctor::run().context("cannot examine this host"),
-        Command::Loader { ring_bytes, args_bytes, network, connections } => {
+        Command::Loader { ring_bytes, args_bytes, process_events_limit, network, connections } => {
             let sizes = kernel::Sizes { ring_bytes, args_bytes };
             match kernel::Network::try_from(&connections) {
                 Ok(asked) => {
                     let network = network.then_some(asked);
-                    return kernel::run_loader(&kernel::Request { sizes, network });
+                    return kernel::run_loader(&kernel::Request {
+                        sizes,
+                        process_events_limit,
+                        network,
+                    });
                 }
                 Err(error) => Err(error.into()),
             }

@@ -24,8 +24,7 @@ use crate::queue::{OnFailure, Queue};
 #[derive(Debug)]
 pub struct Outlets {
     lanes: Vec<Lane>,
-    /// Processes have been lost that the table should know of.
-    table_has_holes: bool,
+    holes: Holes,
 }
 
 /// An output among others.
@@ -42,8 +41,20 @@ struct Lane {
 pub struct Noted {
     /// There are some.
     pub any: bool,
-    /// The process table may be wrong after them.
-    pub table_has_holes: bool,
+    /// What that means for the process table.
+    pub holes: Holes,
+}
+
+/// Whether the process table may be wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holes {
+    /// It is not.
+    #[default]
+    None,
+    /// We gave up events to save work: listing all processes meanwhile would cost more than they do.
+    Chosen,
+    /// Events got lost.
+    Suffered,
 }
 
 impl Outlets {
@@ -84,7 +95,7 @@ impl Outlets {
             let credit = Credit::full(clock::boot_ns());
             lanes.push(Lane { outlet, credit, is_slow: false });
         }
-        Ok(Self { lanes, table_has_holes: false })
+        Ok(Self { lanes, holes: Holes::None })
     }
 
     /// An event happened.
@@ -104,9 +115,12 @@ impl Outlets {
         for outlet in self.outlets_mut() {
             counts |= outlet.lose(cause, action, events);
         }
-        // Who begins more than its share would have us list all processes over and over.
-        self.table_has_holes |=
-            counts && action.category() != Some(Category::Network) && cause != Cause::Throttled;
+        if counts && action.category() != Some(Category::Network) {
+            self.holes = self.holes.max(match cause {
+                Cause::Throttled | Cause::Shed => Holes::Chosen,
+                _ => Holes::Suffered,
+            });
+        }
     }
 
     /// Notes the losses since this was last asked, all of them younger than `whole_until`, boot-clock ns.
@@ -115,7 +129,7 @@ impl Outlets {
         for outlet in self.outlets_mut() {
             any |= outlet.note_losses(whole_until);
         }
-        Noted { any, table_has_holes: std::mem::take(&mut self.table_has_holes) }
+        Noted { any, holes: std::mem::take(&mut self.holes) }
     }
 
     /// Waits until those that may be waited for have room for more; `false` if they have not within
@@ -139,9 +153,9 @@ impl Outlets {
     }
 
     /// Tells each of its losses until `end`, and of what was rebuilt after them; one that takes nothing now
-    /// is told `later`, if that is allowed.
-    pub fn report_gap(&mut self, clock: Clock, end: u64, recovered: &ByAction, later: bool) {
-        for outlet in self.outlets_mut().filter(|it| !later || !it.is_failing()) {
+    /// is told another time.
+    pub fn report_gap(&mut self, clock: Clock, end: u64, recovered: &ByAction) {
+        for outlet in self.outlets_mut().filter(|outlet| !outlet.is_failing()) {
             outlet.report_gap(clock, end, recovered);
         }
     }

@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::kernel::Request;
 use crate::ledger::{Balance, ByAction, Cause};
 use crate::observation::Observation;
-use crate::outlets::Outlets;
+use crate::outlets::{Holes, Outlets};
 use crate::output::{Destination, Format, Outputs, Selection};
 use crate::privileges;
 use crate::reconcile;
@@ -121,6 +121,8 @@ struct Worker {
     /// Boot-clock time at which nothing was missing that has not been told of, ns.
     whole_until: u64,
     gap: Option<Gap>,
+    /// Those of gaps that have been told of, for which the table is still to be mended.
+    holes: Holes,
     next_ledger: u64,
     books: Books,
 }
@@ -129,7 +131,16 @@ impl Worker {
     fn new(source: Box<dyn Source>, enricher: Enricher, outlets: Outlets, books: Books) -> Self {
         let now = clock::boot_ns();
         let next_ledger = now + LEDGER_NS;
-        Self { source, enricher, outlets, whole_until: now, gap: None, next_ledger, books }
+        Self {
+            source,
+            enricher,
+            outlets,
+            whole_until: now,
+            gap: None,
+            holes: Holes::None,
+            next_ledger,
+            books,
+        }
     }
 
     /// Tells of the time in which nobody worked, and of what was lost with the one before.
@@ -159,6 +170,7 @@ impl Worker {
     /// Takes what waits, and does what is due; `true` if there is more at once.
     fn round(&mut self) -> Result<bool> {
         self.enricher.adjust_clock();
+        self.source.shed(self.books.page().shed.get() as u32);
         let more = self.take();
         self.source.flush_log();
         self.take_overdue(false)?;
@@ -207,12 +219,16 @@ impl Worker {
             return Ok(());
         }
         match self.gap {
-            Some(gap) if !lost || gap.end > gap.start + GAP_NS => self.mend(false),
+            Some(gap) if !lost => self.end_gap(gap, true),
+            Some(gap) if gap.end > gap.start + GAP_NS => self.end_gap(gap, false),
             Some(_) => Ok(()),
+            None if !lost && self.holes != Holes::None => {
+                self.end_gap(Gap::since(self.whole_until), true)
+            }
             None => {
                 // One that took nothing then may have losses that it has not been told of.
                 let (clock, none) = (self.enricher.clock(), ByAction::default());
-                self.outlets.report_gap(clock, self.whole_until, &none, true);
+                self.outlets.report_gap(clock, self.whole_until, &none);
                 Ok(())
             }
         }
@@ -227,22 +243,29 @@ impl Worker {
         if noted.any {
             let gap = self.gap.get_or_insert(Gap::since(self.whole_until));
             gap.end = now;
-            gap.concerns_processes |= noted.table_has_holes;
+            gap.holes = gap.holes.max(noted.holes);
         } else if self.gap.is_none() && all {
             self.whole_until = now;
         }
         noted.any
     }
 
-    fn mend(&mut self, last: bool) -> Result<()> {
-        let Some(mut gap) = self.gap.take() else { return Ok(()) };
-        if gap.concerns_processes {
-            gap.recovered =
-                reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlets)
-                    .context("cannot list the processes of this host again")?;
+    /// Tells of a gap. After losses that we chose the table is mended only once they are `over`.
+    fn end_gap(&mut self, gap: Gap, over: bool) -> Result<()> {
+        self.gap = None;
+        let holes = gap.holes.max(std::mem::take(&mut self.holes));
+        let mut recovered = ByAction::default();
+        match holes {
+            Holes::Chosen if !over => self.holes = holes,
+            Holes::None => {}
+            Holes::Chosen | Holes::Suffered => {
+                recovered =
+                    reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlets)
+                        .context("cannot list the processes of this host again")?;
+            }
         }
         self.whole_until = gap.end;
-        self.outlets.report_gap(self.enricher.clock(), gap.end, &gap.recovered, !last);
+        self.outlets.report_gap(self.enricher.clock(), gap.end, &recovered);
         Ok(())
     }
 
@@ -257,7 +280,9 @@ impl Worker {
             }
         }
         self.book_losses();
-        self.mend(true)?;
+        if let Some(gap) = self.gap {
+            self.end_gap(gap, true)?;
+        }
         if let Some(stuck) = self.outlets.settle(PATIENCE) {
             bail!("{} takes nothing: the last events are not written", stuck.name());
         }

@@ -26,7 +26,7 @@ fn credentials(ctx: FEntryContext) -> i32 {
     if old == new {
         return 0;
     }
-    let Some(event) = Event::seen(Stream::Credentials) else { return 0 };
+    let Some(event) = Event::of_process(Stream::Credentials, task) else { return 0 };
     let record = Record {
         header: event.header(Kind::Credentials, size_of::<Record>() as u32, task),
         body: Credentials { old, new, comm: task.group_leader().comm() },

@@ -17,14 +17,14 @@ use crate::scratch::{Claim, FIXED, PATHS, Slot};
 /// 6.18: after the new image is in place and before it runs.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn exec(ctx: BtfTracePointContext) -> i32 {
-    let Some(event) = Event::seen(Stream::Exec) else { return 0 };
+    let task = Task(ctx.arg(0));
+    let Some(event) = Event::of_process(Stream::Exec, task) else { return 0 };
     let Some(claim) = Claim::of_cpu(event.cpu()) else {
         aya_log_ebpf::warn!(&ctx, "exec of {} lost: probes nest too deep", ctx.tgid());
         event.nested();
         return 0;
     };
     let slot = claim.slot;
-    let task = Task(ctx.arg(0));
     let bprm = Binprm(ctx.arg(2));
 
     image::write(slot, task);

@@ -31,7 +31,7 @@ fn exit(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     filter::ended(task.tgid());
-    let Some(event) = Event::seen(Stream::Exit) else { return 0 };
+    let Some(event) = Event::of_process(Stream::Exit, task) else { return 0 };
     let leader = task.group_leader();
     let record = Record {
         header: event.header(Kind::Exit, size_of::<Record>() as u32, task),

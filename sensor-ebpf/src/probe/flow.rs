@@ -242,7 +242,7 @@ fn release(ctx: SockContext) -> i32 {
             throttle();
         } else if flow.is_new()
             && flow.fate == Fate::Told
-            && let Some(event) = Event::seen(Stream::Flow)
+            && let Some(event) = Event::unless_shed(Stream::Flow)
         {
             let header = event.header_of(Kind::Flow, LEN, flow.owner);
             let record = Record { header, body: flow.body };

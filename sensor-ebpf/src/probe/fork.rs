@@ -26,7 +26,7 @@ fn fork(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     filter::forked(creator.tgid(), child.tgid());
-    let Some(event) = Event::seen(Stream::Fork) else { return 0 };
+    let Some(event) = Event::of_process(Stream::Fork, child) else { return 0 };
     let record = Record {
         header: event.header(Kind::Fork, size_of::<Record>() as u32, child),
         body: Fork {

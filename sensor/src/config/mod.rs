@@ -41,6 +41,8 @@ pub struct Config {
     pub events: Vec<Category>,
     /// How large what the probes use is.
     pub sizes: Sizes,
+    /// What the processes of one cgroup may do in a second, on the average of ten; 0 for any number.
+    pub process_events_limit: u32,
     /// Which connections to report.
     pub network: Network,
     /// What the sensor may cost.
@@ -49,12 +51,17 @@ pub struct Config {
     pub outputs: Outputs,
 }
 
+/// Two thousand processes a second for longer than ten seconds are no cgroup's work; six thousand events cost
+/// about half of the default budget.
+const PROCESS_EVENTS_LIMIT: u32 = 6_000;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             backend: Backend::Auto,
             events: vec![Category::Process, Category::Network],
             sizes: Sizes::default(),
+            process_events_limit: PROCESS_EVENTS_LIMIT,
             network: Network::default(),
             budget: Budget::default(),
             outputs: Outputs::default(),
@@ -66,7 +73,8 @@ impl Config {
     /// What the probes are to do.
     pub fn request(&self) -> Request {
         let wanted = self.events.contains(&Category::Network);
-        Request { sizes: self.sizes, network: wanted.then(|| self.network.clone()) }
+        let network = wanted.then(|| self.network.clone());
+        Request { sizes: self.sizes, process_events_limit: self.process_events_limit, network }
     }
 }
 

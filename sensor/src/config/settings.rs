@@ -42,6 +42,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |of| of.sizes.args_bytes.to_string(),
     },
     Setting {
+        path: "process.cgroup_limit",
+        set: |to, raw| raw.number(0..=MAX_LIMIT).map(|value| to.process_events_limit = value),
+        show: |of| of.process_events_limit.to_string(),
+    },
+    Setting {
         path: "network.include_loopback",
         set: |to, raw| raw.switch().map(|value| to.network.loopback = value),
         show: |of| of.network.loopback.to_string(),

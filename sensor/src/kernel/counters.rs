@@ -43,6 +43,7 @@ impl CounterMap {
             total.nested += on_cpu.nested;
             total.table_full += on_cpu.table_full;
             total.throttled += on_cpu.throttled;
+            total.shed += on_cpu.shed;
             total.waiting += on_cpu.waiting;
             total.settled += on_cpu.settled;
         }

@@ -101,8 +101,11 @@ fn load(request: &Request) -> Result<Handover, LoadError> {
     let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Cpus(error))? as u32;
     let mut knowledge = study(cpus)?;
     let sizes = request.sizes;
+    knowledge.settings.ring_bytes = sizes.ring_bytes;
     knowledge.settings.wake_bytes = sizes.ring_bytes / 4;
     knowledge.settings.args_bytes = sizes.args_bytes;
+    knowledge.settings.process_events_limit = in_window(request.process_events_limit);
+    knowledge.settings.quiet_process_events = in_window(request.process_events_limit) / cpus;
     let tables = request.network.as_ref().map(|network| Tables::of(&network.filter));
     let tables = tables.unwrap_or_default();
     if let Some(network) = &request.network {
@@ -142,12 +145,16 @@ fn load(request: &Request) -> Result<Handover, LoadError> {
 /// Sets limits for a window. A CPU that has seen no more than its part of the lowest has nobody who is
 /// over it.
 fn limit(settings: &mut Settings, limits: Limits, cpus: u32) {
-    const NS_PER_SECOND: u64 = 1_000_000_000;
-    let in_window = |limit: u32| limit.saturating_mul((LIMIT_WINDOW_NS / NS_PER_SECOND) as u32);
     settings.process_limit = in_window(limits.process);
     settings.cgroup_limit = in_window(limits.cgroup);
     let lowest = [settings.process_limit, settings.cgroup_limit].into_iter().filter(|it| *it > 0);
     settings.quiet_limit = lowest.min().unwrap_or(0) / cpus;
+}
+
+/// Of a number a second.
+fn in_window(limit: u32) -> u32 {
+    const NS_PER_SECOND: u64 = 1_000_000_000;
+    limit.saturating_mul((LIMIT_WINDOW_NS / NS_PER_SECOND) as u32)
 }
 
 /// Reads the kernel's BTF once; its five megabytes are gone when this returns.
@@ -165,18 +172,12 @@ fn study(cpus: u32) -> Result<Knowledge, LoadError> {
     Ok(Knowledge {
         offsets: offsets::offsets(&btf),
         settings: Settings {
-            wake_bytes: 0,
-            args_bytes: 0,
             exit_tells_group_dead: offsets::exit_tells_group_dead(&btf).into(),
             cgroup_subsys: offsets::cgroup_subsys(&btf),
             iterator_slot: cpus * SCRATCH_LEVELS,
-            loopback: 0,
             accept_arguments: offsets::arguments(&btf, "inet_csk_accept"),
             receive_arguments: offsets::arguments(&btf, "udp_recvmsg"),
-            sensor_pid: 0,
-            process_limit: 0,
-            cgroup_limit: 0,
-            quiet_limit: 0,
+            ..Settings::default()
         },
         reduced: reduce::reduce(&btf, &found.values().copied().collect::<Vec<_>>()),
     })
@@ -218,10 +219,10 @@ fn open(
     })
 }
 
-/// Ring and counters, in this order.
+/// Ring, counters and what is given up, in this order.
 fn maps(ebpf: &Ebpf) -> Result<Vec<OwnedFd>, LoadError> {
     let map = |name| map(ebpf, name).map_err(LoadError::Refused);
-    Ok(vec![map("EVENTS")?, map("COUNTERS")?])
+    Ok(vec![map("EVENTS")?, map("COUNTERS")?, map("SHEDDING")?])
 }
 
 fn map(ebpf: &Ebpf, name: &str) -> Result<OwnedFd, String> {

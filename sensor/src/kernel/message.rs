@@ -1,7 +1,7 @@
 //! What the loader tells the worker. The descriptors travel beside it.
 
 /// Raised with every change that an older reader would misunderstand.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The outcome of loading.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -11,7 +11,7 @@ pub(super) struct Loaded {
     /// Why there is nothing.
     #[prost(string, optional, tag = "2")]
     pub(super) error: Option<String>,
-    /// The rest of the descriptors: ring, counters, then two of each attached program.
+    /// The rest of the descriptors: ring, counters, what is given up, then two of each attached program.
     #[prost(message, repeated, tag = "3")]
     pub(super) programs: Vec<ProgramReport>,
     /// CPUs that the counters have rows for.

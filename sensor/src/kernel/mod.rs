@@ -12,6 +12,7 @@ mod programs;
 mod reduce;
 mod rules;
 mod run_time;
+mod shedding;
 mod sys;
 
 use std::io;
@@ -49,6 +50,9 @@ pub struct Sizes {
 pub struct Request {
     /// How large what they use is.
     pub sizes: Sizes,
+    /// What the processes of one cgroup may do in a second, on the average of ten; 0 for any number. Events
+    /// beyond are counted, not told of.
+    pub process_events_limit: u32,
     /// Whether to see connections, and which.
     pub network: Option<Network>,
 }
@@ -110,6 +114,6 @@ pub fn run_loader(request: &Request) -> ExitCode {
 /// Tries every program on this kernel, and leaves nothing attached.
 pub fn survey() -> Result<Vec<ProgramStatus>, ProbesError> {
     let sizes = Sizes { ring_bytes: MIN_RING_BYTES, ..Sizes::default() };
-    let request = Request { sizes, network: Some(Network::default()) };
+    let request = Request { sizes, process_events_limit: 0, network: Some(Network::default()) };
     Ok(Probes::load(&request)?.programs().to_vec())
 }

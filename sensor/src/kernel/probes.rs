@@ -13,6 +13,7 @@ use super::counters::{CounterMap, Totals};
 use super::log::ProbeLog;
 use super::message::{Loaded, VERSION};
 use super::programs::{Hook, PROGRAMS};
+use super::shedding::SheddingMap;
 use super::{Network, Request, sys};
 use crate::channel;
 
@@ -58,6 +59,7 @@ pub struct Probes {
     ring: RingBuf<MapData>,
     counters: CounterMap,
     counters_fd: OwnedFd,
+    shedding: SheddingMap,
     cpus: u32,
     attached: Vec<Attached>,
     iterators: Vec<(&'static str, OwnedFd)>,
@@ -84,6 +86,9 @@ impl Probes {
         let counters_fd = next()?;
         let counters = CounterMap::map(counters_fd.as_fd(), loaded.cpus as usize)
             .map_err(|error| ProbesError::Handover(format!("the counters: {error}")))?;
+
+        let shedding = SheddingMap::map(next()?.as_fd())
+            .map_err(|error| ProbesError::Handover(format!("what is given up: {error}")))?;
 
         let (mut attached, mut programs) = (Vec::new(), Vec::new());
         let mut iterators = Vec::new();
@@ -115,7 +120,7 @@ impl Probes {
             }
         }
         let cpus = loaded.cpus;
-        Ok(Self { ring, counters, counters_fd, cpus, attached, iterators, programs })
+        Ok(Self { ring, counters, counters_fd, shedding, cpus, attached, iterators, programs })
     }
 
     /// Hands every waiting record to `on`, at most `limit`; says how many there were.
@@ -178,6 +183,11 @@ impl Probes {
         Some(sys::run_iterator(link.as_fd()))
     }
 
+    /// Asks the probes to give up what is worth less than a level ([`Stream::worth`]).
+    pub fn shed(&self, level: u32) {
+        self.shedding.ask(level);
+    }
+
     /// Nothing more goes into the ring; what is in it stays to be drained.
     pub fn detach(&mut self) {
         for attached in &mut self.attached {
@@ -223,6 +233,7 @@ fn start_loader(request: &Request) -> io::Result<(Loaded, Vec<OwnedFd>)> {
     let mut loader = Command::new("/proc/self/exe")
         .arg0("wanglou-sensor")
         .args([super::LOADER, &sizes.ring_bytes.to_string(), &sizes.args_bytes.to_string()])
+        .arg(format!("--process-events-limit={}", request.process_events_limit))
         .args(request.network.iter().flat_map(network_flags))
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())

@@ -60,8 +60,13 @@ impl fmt::Display for Ended {
 }
 
 impl Attendant {
-    /// Starts one, and hands it the closed books of the one before.
-    pub(super) fn start(effective: &Effective, last: Option<&Books>) -> io::Result<Self> {
+    /// Starts one, and hands it the closed books of the one before; it gives up what is worth less than the
+    /// level `shed`.
+    pub(super) fn start(
+        effective: &Effective,
+        last: Option<&Books>,
+        shed: u32,
+    ) -> io::Result<Self> {
         let (ours, theirs) = channel::pair()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
@@ -70,6 +75,7 @@ impl Attendant {
             be_the_first_to_suffer(worker);
         }
         let books = Books::new()?;
+        books.page().shed.set(shed.into());
         let start = Start { version: VERSION, config: effective.to_string() };
         let mut fds = vec![books.as_fd()];
         fds.extend(last.map(|last| last.as_fd()));
@@ -119,6 +125,11 @@ impl Attendant {
     /// Whether it has told of all that was there at its start.
     pub(super) fn is_ready(&self) -> bool {
         self.books.page().ready.get() != 0
+    }
+
+    /// Has it give up what is worth less than a level.
+    pub(super) fn shed(&self, level: u32) {
+        self.books.page().shed.set(level.into());
     }
 
     /// What it costs; `None` while it is not ready, as beginning is dear and short.

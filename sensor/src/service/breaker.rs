@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use wanglou_sensor_common::SHED_MOST;
+
 /// What the sensor may cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
@@ -59,6 +61,8 @@ pub(super) enum Verdict {
     GoOn,
     /// It is too much: rest for so long.
     Trip(Duration),
+    /// From now on events are given up that are worth less than this level, or fewer of them than until now.
+    Shed(u32),
     /// It has been well for long enough after a rest.
     Recovered,
 }
@@ -79,12 +83,14 @@ pub(super) struct Breaker {
     within: u32,
     /// Rests since the last recovery.
     rests: u32,
+    /// What is given up.
+    level: u32,
 }
 
 impl Breaker {
     /// Closed.
     pub(super) fn new(budget: Budget) -> Self {
-        Self { budget, over: 0, far_over: 0, within: 0, rests: 0 }
+        Self { budget, over: 0, far_over: 0, within: 0, rests: 0, level: 0 }
     }
 
     /// Whether the next sample may be one too many.
@@ -108,19 +114,50 @@ impl Breaker {
             let rest = self.rest();
             (self.over, self.far_over, self.within) = (0, 0, 0);
             self.rests += 1;
+            // It begins again with what is cheapest for what it tells: the rest follows once all is well.
+            self.level = SHED_MOST - 1;
             return Verdict::Trip(rest);
         }
-        if self.rests > 0 && self.within >= enough {
-            self.rests = 0;
-            return Verdict::Recovered;
+        if self.within >= enough {
+            self.within = 0;
+            if self.level > 0 {
+                self.level -= 1;
+                return Verdict::Shed(self.level);
+            }
+            if std::mem::take(&mut self.rests) > 0 {
+                return Verdict::Recovered;
+            }
+        }
+        // The longer it goes on, the more is given up; what is left after the last step has a step's time.
+        let step = (patience / (SHED_MOST + 1)).max(1);
+        if self.level < SHED_MOST && self.over > 0 && self.over.is_multiple_of(step) {
+            self.level += 1;
+            return Verdict::Shed(self.level);
         }
         Verdict::GoOn
+    }
+
+    /// What is given up: events that are worth less than this ([`Stream::worth`]).
+    ///
+    /// [`Stream::worth`]: wanglou_sensor_common::counters::Stream::worth
+    pub(super) fn level(&self) -> u32 {
+        self.level
     }
 
     /// Twice as long each time.
     fn rest(&self) -> Duration {
         let first = Duration::from_secs(self.budget.cooldown_seconds);
         first.saturating_mul(1 << self.rests.min(20)).min(LONGEST.max(first))
+    }
+}
+
+/// What is worth less than a level, in words.
+pub(super) fn given_up(level: u32) -> &'static str {
+    match level {
+        0 => "nothing is",
+        1 => "flows and listening sockets are",
+        2 => "all of the network is",
+        _ => "all but exec and end is",
     }
 }
 
@@ -142,11 +179,24 @@ mod tests {
     #[test]
     fn it_trips_after_so_many_samples_in_a_row() {
         let mut breaker = Breaker::new(BUDGET);
-        assert!(samples(&mut breaker, cpu(6.0), 9).iter().all(|it| *it == Verdict::GoOn));
+        let is_trip = |verdict: &Verdict| matches!(verdict, Verdict::Trip(_));
+        assert!(!samples(&mut breaker, cpu(6.0), 9).iter().any(is_trip));
         assert_eq!(breaker.sample(&cpu(4.0)), Verdict::GoOn);
         let verdicts = samples(&mut breaker, cpu(6.0), 10);
-        assert!(verdicts[..9].iter().all(|it| *it == Verdict::GoOn));
+        assert!(!verdicts[..9].iter().any(is_trip));
         assert_eq!(verdicts[9], Verdict::Trip(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn it_sheds_by_degrees_before_it_trips() {
+        use Verdict::{GoOn, Shed};
+        let mut breaker = Breaker::new(BUDGET);
+        let verdicts = samples(&mut breaker, cpu(6.0), 7);
+        assert_eq!(verdicts, [GoOn, Shed(1), GoOn, Shed(2), GoOn, Shed(3), GoOn]);
+        // It helped: one after the other comes back, and nothing is said of a recovery.
+        let verdicts = samples(&mut breaker, cpu(4.0), 60);
+        let told: Vec<_> = verdicts.into_iter().filter(|verdict| *verdict != GoOn).collect();
+        assert_eq!(told, [Shed(2), Shed(1), Shed(0)]);
     }
 
     #[test]
@@ -172,8 +222,9 @@ mod tests {
             let verdicts = samples(&mut breaker, cpu(6.0), 3);
             assert_eq!(verdicts[2], Verdict::Trip(Duration::from_secs(rest)));
         }
-        let verdicts = samples(&mut breaker, cpu(1.0), 10);
-        assert_eq!(verdicts[9], Verdict::Recovered);
+        let verdicts = samples(&mut breaker, cpu(1.0), 40);
+        let told: Vec<_> = verdicts.into_iter().filter(|it| *it != Verdict::GoOn).collect();
+        assert_eq!(told, [Verdict::Shed(1), Verdict::Shed(0), Verdict::Recovered]);
         let verdicts = samples(&mut breaker, cpu(6.0), 10);
         assert_eq!(verdicts[9], Verdict::Trip(Duration::from_secs(60)));
     }

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::attendant::{Attendant, Ended};
-use super::breaker::{Breaker, Usage, Verdict};
+use super::breaker::{self, Breaker, Usage, Verdict};
 use crate::config::Effective;
 use crate::worker::write_last_ledgers;
 
@@ -41,7 +41,7 @@ pub async fn run(effective: &Effective) -> Result<ExitCode> {
     let (mut last, mut pause, mut worked) = (None, FIRST_PAUSE, false);
     loop {
         let started = Instant::now();
-        let rest = match Attendant::start(effective, last.as_ref()) {
+        let rest = match Attendant::start(effective, last.as_ref(), breaker.level()) {
             Err(error) if !worked => return Err(error).context("cannot start a worker"),
             Err(error) => {
                 eprintln!("wanglou-sensor: cannot start a worker: {error}: again in {pause:?}");
@@ -126,6 +126,11 @@ async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) 
         let Some(usage) = worker.usage(breaker.is_wary()).await else { continue };
         match breaker.sample(&usage) {
             Verdict::GoOn => {}
+            Verdict::Shed(level) => {
+                worker.shed(level);
+                let what = breaker::given_up(level);
+                eprintln!("wanglou-sensor: breaker: {usage}: {what} given up");
+            }
             Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),
             Verdict::Recovered => eprintln!("wanglou-sensor: breaker closed: {usage}"),
         }

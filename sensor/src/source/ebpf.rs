@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use wanglou_sensor_common::Kind;
-use wanglou_sensor_common::counters::Stream;
+use wanglou_sensor_common::counters::{Counters, Stream};
 
 use super::sweep::Sweep;
 use super::{Handles, Source};
@@ -166,7 +166,8 @@ impl Source for Ebpf {
             lose(Cause::RingFull, action, now.ring_full - told.ring_full);
             lose(Cause::Oversized, action, now.oversized - told.oversized);
             lose(Cause::Recursion, action, now.nested - told.nested);
-            lose(Cause::Shed, action, now.table_full - told.table_full);
+            let shed = |totals: &Counters| totals.table_full + totals.shed;
+            lose(Cause::Shed, action, shed(now) - shed(told));
             lose(Cause::Throttled, action, now.throttled - told.throttled);
             // Runs that the kernel skipped have not been counted as seen.
             let lost = counted[stream as usize].lost() - self.counted[stream as usize].lost();
@@ -213,6 +214,10 @@ impl Source for Ebpf {
     fn detach(&mut self) {
         self.detached = true;
         self.probes.detach();
+    }
+
+    fn shed(&mut self, level: u32) {
+        self.probes.shed(level);
     }
 
     fn wake(&self) -> BorrowedFd<'_> {

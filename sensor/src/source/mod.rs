@@ -40,6 +40,10 @@ pub trait Source {
         Ok(())
     }
 
+    /// Asks for less, so that it costs less: what is worth less than `level` (`Stream::worth`) is counted and
+    /// not told of.
+    fn shed(&mut self, _level: u32) {}
+
     /// Ends the observing; what waits is still to be drained.
     fn detach(&mut self);
 

@@ -12,6 +12,7 @@
 pub mod bins;
 pub mod capture;
 pub mod cases;
+pub mod cgroup;
 pub mod connections;
 pub mod disk;
 pub mod event;

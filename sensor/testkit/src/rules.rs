@@ -2,14 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -17,14 +15,12 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     Watch,
     cases::Stage,
+    cgroup::Cgroup,
     event::{action, pid},
     number,
 };
 
 const NOBODY: u32 = 65_534;
-/// Where a cgroup can be made, in the order in which the sensor goes by hierarchies.
-const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory", "/sys/fs/cgroup"];
-
 /// Watches with rules, makes connections that each of them names and some that none does, and fails
 /// unless just the right ones are told of.
 pub fn decide(backend: &str) -> Result<()> {
@@ -33,7 +29,7 @@ pub fn decide(backend: &str) -> Result<()> {
     let named = stage.path("named");
     // By another process: a copy that is open for writing while somebody forks cannot be run.
     ensure!(Command::new(stage.actor()).arg("copy").arg(&named).status()?.success(), "no copy");
-    let group = Cgroup::make()?;
+    let group = Cgroup::make("rules")?;
     let mut early = Early::start(&named, open)?;
 
     let rules = [
@@ -145,43 +141,5 @@ impl Drop for Early {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// A cgroup that is removed again.
-struct Cgroup {
-    path: PathBuf,
-    /// From the root of its hierarchy.
-    name: String,
-}
-
-impl Cgroup {
-    fn make() -> Result<Self> {
-        let is_there = |path: &&&str| Path::new(path).join("cgroup.procs").exists();
-        let hierarchy = HIERARCHIES.iter().find(is_there).context("no cgroups are mounted")?;
-        let name = format!("/wanglou-rules-{}/inner", std::process::id());
-        let path = PathBuf::from(format!("{hierarchy}{name}"));
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let name = name.trim_end_matches("/inner").to_owned();
-        Ok(Self { path, name })
-    }
-
-    /// Has a command run in it: deeper than the rule says.
-    fn enter(&self, mut command: Command) -> Command {
-        let procs = self.path.join("cgroup.procs");
-        // SAFETY: a write of one byte to a file, in a child that has no other thread.
-        unsafe { command.pre_exec(move || fs::write(&procs, "0")) };
-        command
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        let until = Instant::now() + Duration::from_secs(5);
-        // What was in it may still be on its way out.
-        while fs::remove_dir(&self.path).is_err() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.path.parent().map(fs::remove_dir);
     }
 }

@@ -31,12 +31,19 @@ pub struct Running(std::process::Child);
 
 /// Starts a storm.
 pub fn start(total: u64, workers: u64) -> Result<Running> {
+    start_as(total, workers, |command| command)
+}
+
+/// The same, in another place than ours.
+pub fn start_as(
+    total: u64,
+    workers: u64,
+    place: impl FnOnce(Command) -> Command,
+) -> Result<Running> {
     let path = bins::testkit("storm")?;
-    let child = Command::new(&path)
-        .args([total.to_string(), workers.to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run {}", path.display()))?;
+    let mut command = Command::new(&path);
+    command.args([total.to_string(), workers.to_string()]).stdout(Stdio::piped());
+    let child = place(command).spawn().with_context(|| format!("cannot run {}", path.display()))?;
     Ok(Running(child))
 }
 

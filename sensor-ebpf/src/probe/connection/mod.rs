@@ -114,7 +114,7 @@ fn report(stream: Stream, kind: Kind, entry: &Entry, ending: Ending) {
     if entry.is(flags::DROPPED) {
         return;
     }
-    let Some(event) = Event::seen(stream) else { return };
+    let Some(event) = Event::unless_shed(stream) else { return };
     if entry.is(flags::THROTTLED) {
         return event.throttled();
     }
