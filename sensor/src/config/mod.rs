@@ -4,10 +4,12 @@
 //! ```text
 //! settings   every setting: its path, its range, where it goes     raw   a value as it was written
 //! file, environment, flags   the layers: paths and raw values      problem   what is wrong, and where
+//! change     what differs, and how that comes into force
 //! ```
 //!
 //! Everything that is wrong is told at once, and nothing of it comes into force.
 
+mod change;
 mod environment;
 mod file;
 mod flags;
@@ -19,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use change::{Applied, Change, applied, changes};
 pub use problem::Problem;
 
 use crate::action::Category;
@@ -44,6 +47,8 @@ pub struct Config {
     pub network: Network,
     /// What the sensor may cost.
     pub budget: Budget,
+    /// Over how long hosts with the same file spread the start of a new worker, seconds.
+    pub spread_seconds: u64,
 }
 
 impl Default for Config {
@@ -54,6 +59,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             network: Network::default(),
             budget: Budget::default(),
+            spread_seconds: 60,
         }
     }
 }

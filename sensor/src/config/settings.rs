@@ -18,6 +18,15 @@ pub(super) struct Setting {
     pub(super) show: fn(&Config) -> String,
 }
 
+/// Those that count at once when they change; for all others a new worker is started.
+pub(super) const AT_ONCE: &[&str] = &[
+    "sensor.spread_seconds",
+    "budget.cpu_percent",
+    "budget.memory_bytes",
+    "budget.samples",
+    "budget.cooldown_seconds",
+];
+
 /// In the order in which they are shown.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -39,6 +48,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         path: "sensor.args_bytes",
         set: |to, raw| args_bytes(raw).map(|value| to.sizes.args_bytes = value),
         show: |of| of.sizes.args_bytes.to_string(),
+    },
+    Setting {
+        path: "sensor.spread_seconds",
+        set: |to, raw| raw.number(0..=3600).map(|value| to.spread_seconds = value),
+        show: |of| of.spread_seconds.to_string(),
     },
     Setting {
         path: "network.include_loopback",

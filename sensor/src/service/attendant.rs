@@ -17,6 +17,7 @@ use wanglou_sensor_common::counters::Stream;
 use super::WORKER;
 use super::breaker::Usage;
 use super::message::{Attached, Start, VERSION};
+use super::notify;
 use super::usage::Meter;
 use crate::action::{Action, Category};
 use crate::books::Books;
@@ -65,6 +66,9 @@ impl Attendant {
         let (ours, theirs) = channel::pair()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
+        for variable in notify::VARIABLES {
+            command.env_remove(variable);
+        }
         let child = Command::from(command).kill_on_drop(true).spawn()?;
         if let Some(worker) = child.id() {
             be_the_first_to_suffer(worker);

@@ -4,12 +4,17 @@
 //! supervisor   watches, restarts, closes the books       message   what both say to each other
 //! attendant    one worker, as its supervisor has it      worker    the other side
 //! breaker      when to rest                              usage     what the sensor costs
+//! settings     what is in force, and what comes into it   told      signals, the clock, a changed file
+//! notify       what the service manager hears of it all
 //! ```
 
 mod attendant;
 mod breaker;
 mod message;
+mod notify;
+mod settings;
 mod supervisor;
+mod told;
 mod usage;
 mod worker;
 

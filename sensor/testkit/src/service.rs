@@ -36,15 +36,21 @@ pub struct Service {
 impl Service {
     /// Starts it with settings, `path=value`, and waits until it is ready.
     pub fn start(settings: &[&str]) -> Result<Self> {
+        Self::start_as(settings, |_| ())
+    }
+
+    /// The same, with more arguments or variables.
+    pub fn start_as(settings: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Self> {
         let scratch = Scratch::new("service")?;
-        let child = Command::new(bins::sensor()?)
+        let mut command = Command::new(bins::sensor()?);
+        command
             .arg("run")
             .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
             .stdout(File::create(scratch.join("stdout"))?)
-            .stderr(File::create(scratch.join("stderr"))?)
-            .spawn()?;
-        let mut service = Self { child, scratch };
+            .stderr(File::create(scratch.join("stderr"))?);
+        prepare(&mut command);
+        let mut service = Self { child: command.spawn()?, scratch };
         service.wait_for(READY, 1)?;
         Ok(service)
     }
