@@ -4,12 +4,13 @@
 //! ```text
 //! settings   every setting: its path, its range, where it goes     raw   a value as it was written
 //! file, environment, flags   the layers: paths and raw values      problem   what is wrong, and where
-//! change     what differs, and how that comes into force
+//! change     what differs, and how that comes into force       conflict   settings that do not fit each other
 //! ```
 //!
 //! Everything that is wrong is told at once, and nothing of it comes into force.
 
 mod change;
+mod conflict;
 mod environment;
 mod file;
 mod flags;
@@ -26,7 +27,7 @@ pub use problem::Problem;
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
-use crate::service::Budget;
+use crate::service::{Budget, Limits};
 use crate::source::Backend;
 use raw::Raw;
 use settings::SETTINGS;
@@ -47,6 +48,8 @@ pub struct Config {
     pub network: Network,
     /// What the sensor may cost.
     pub budget: Budget,
+    /// What the kernel lets the worker have.
+    pub limits: Limits,
     /// Over how long hosts with the same file spread the start of a new worker, seconds.
     pub spread_seconds: u64,
 }
@@ -59,6 +62,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             network: Network::default(),
             budget: Budget::default(),
+            limits: Limits::default(),
             spread_seconds: 60,
         }
     }
@@ -170,6 +174,7 @@ impl Effective {
                 Err(what) => problems.push(Problem::new(given.place, what)),
             }
         }
+        conflict::find(&effective, &mut problems);
         if problems.is_empty() { Ok(effective) } else { Err(problems) }
     }
 

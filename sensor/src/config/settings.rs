@@ -1,6 +1,8 @@
 //! Every setting. One more is a field of [`Config`] and an entry here.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use clap::ValueEnum as _;
 
@@ -94,11 +96,23 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |to, raw| raw.number(1..=86_400).map(|value| to.budget.cooldown_seconds = value),
         show: |of| of.budget.cooldown_seconds.to_string(),
     },
+    Setting {
+        path: "limits.memory_bytes",
+        set: |to, raw| none_or(raw, MIN_LIMIT..=MAX_MEMORY).map(|it| to.limits.memory_bytes = it),
+        show: |of| of.limits.memory_bytes.to_string(),
+    },
+    Setting {
+        path: "limits.cpu_percent",
+        set: |to, raw| none_or(raw, 1.0..=10_000.0).map(|value| to.limits.cpu_percent = value),
+        show: |of| of.limits.cpu_percent.to_string(),
+    },
 ];
 
 /// Less than the sensor needs at rest would only ever trip.
 const MIN_MEMORY: u64 = 16 << 20;
 const MAX_MEMORY: u64 = 1 << 40;
+/// What worker and loader need together while probes are loaded.
+const MIN_LIMIT: u64 = 64 << 20;
 
 fn backend(text: &str) -> Result<Backend, String> {
     let one_of = || one_of(Backend::value_variants().iter().map(name));
@@ -124,6 +138,15 @@ fn args_bytes(raw: &Raw) -> Result<u32, String> {
     let bytes = raw.number(0..=u32::MAX)?;
     let is_step = ARGS_STEPS.contains(&bytes);
     is_step.then_some(bytes).ok_or_else(|| one_of(ARGS_STEPS))
+}
+
+/// A number in a range, or 0 for no limit.
+fn none_or<T>(raw: &Raw, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display + Default,
+{
+    raw.number(T::default()..=T::default())
+        .or_else(|_| raw.number(range).map_err(|what| format!("{what}, or 0")))
 }
 
 /// Rules have commas and spaces: in variables and flags, semicolons stand between them.

@@ -16,6 +16,7 @@ use wanglou_sensor_common::counters::Stream;
 
 use super::WORKER;
 use super::breaker::Usage;
+use super::cgroup::{Cgroup, Limits};
 use super::message::{Attached, Start, VERSION};
 use super::notify;
 use super::usage::Meter;
@@ -35,6 +36,8 @@ pub(super) struct Attendant {
     socket: AsyncFd<OwnedFd>,
     books: Books,
     attached: Option<Probes>,
+    /// Gone after its process.
+    _cgroup: Option<Cgroup>,
 }
 
 /// The probes of a worker.
@@ -73,6 +76,8 @@ impl Attendant {
         if let Some(worker) = child.id() {
             be_the_first_to_suffer(worker);
         }
+        // It waits for us to say what to do: whatever it takes is counted.
+        let cgroup = child.id().and_then(|worker| limit(worker, &effective.config.limits));
         let books = Books::new()?;
         let start = Start { version: VERSION, config: effective.to_string() };
         let mut fds = vec![books.as_fd()];
@@ -82,7 +87,7 @@ impl Attendant {
             .map_err(|error| io::Error::other(format!("it does not listen: {error}")))?;
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok(Self { child, socket, books, attached: None })
+        Ok(Self { child, socket, books, attached: None, _cgroup: cgroup })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
@@ -187,6 +192,15 @@ fn be_the_first_to_suffer(worker: u32) {
     if let Err(error) = nicer {
         tracing::warn!(%error, "the worker is as important as others");
     }
+}
+
+/// Gives a worker limits, if it is to have any. It works without where the host does not allow it.
+fn limit(worker: u32, limits: &Limits) -> Option<Cgroup> {
+    let made = Cgroup::new(limits).and_then(|cgroup| cgroup.take(worker).map(|()| cgroup));
+    made.inspect_err(|error| {
+        eprintln!("wanglou-sensor: the worker has no limits of its own: {error}");
+    })
+    .ok()
 }
 
 fn how(status: ExitStatus) -> Ended {

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::attendant::{Attendant, Ended};
 use super::breaker::{Breaker, Usage, Verdict};
+use super::cgroup;
 use super::settings::Settings;
 use super::told::{Told, Word};
 use crate::config::{Config, DEFAULT_FILE, Effective, Layers};
@@ -65,6 +66,7 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
         worked: false,
         status: String::new(),
     };
+    cgroup::remove_stale();
     supervisor.run().await
 }
 
