@@ -16,7 +16,7 @@ use wanglou_sensor_common::counters::Stream;
 
 use super::WORKER;
 use super::breaker::Usage;
-use super::cgroup::{Cgroup, Limits};
+use super::cgroup::{Cgroup, CgroupError};
 use super::message::{Attached, Start, VERSION};
 use super::notify;
 use super::usage::Meter;
@@ -66,6 +66,8 @@ impl fmt::Display for Ended {
 impl Attendant {
     /// Starts one, and hands it the closed books of the one before.
     pub(super) fn start(effective: &Effective, last: Option<&Books>) -> io::Result<Self> {
+        // Version 2 wants nobody where the worker would be until it is moved.
+        let cgroup = Cgroup::new(&effective.config.limits).inspect_err(without_limits).ok();
         let (ours, theirs) = channel::pair()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
@@ -77,7 +79,9 @@ impl Attendant {
             be_the_first_to_suffer(worker);
         }
         // It waits for us to say what to do: whatever it takes is counted.
-        let cgroup = child.id().and_then(|worker| limit(worker, &effective.config.limits));
+        let cgroup = child.id().zip(cgroup).and_then(|(worker, cgroup)| {
+            cgroup.take(worker).map(|()| cgroup).inspect_err(without_limits).ok()
+        });
         let books = Books::new()?;
         let start = Start { version: VERSION, config: effective.to_string() };
         let mut fds = vec![books.as_fd()];
@@ -194,13 +198,9 @@ fn be_the_first_to_suffer(worker: u32) {
     }
 }
 
-/// Gives a worker limits, if it is to have any. It works without where the host does not allow it.
-fn limit(worker: u32, limits: &Limits) -> Option<Cgroup> {
-    let made = Cgroup::new(limits).and_then(|cgroup| cgroup.take(worker).map(|()| cgroup));
-    made.inspect_err(|error| {
-        eprintln!("wanglou-sensor: the worker has no limits of its own: {error}");
-    })
-    .ok()
+/// It works all the same where the host does not allow them.
+fn without_limits(error: &CgroupError) {
+    eprintln!("wanglou-sensor: the worker has no limits of its own: {error}");
 }
 
 fn how(status: ExitStatus) -> Ended {
