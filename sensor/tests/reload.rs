@@ -117,6 +117,25 @@ fn the_rest_is_applied_by_a_new_worker() -> Result<()> {
     Ok(())
 }
 
+/// `systemctl kill --signal=HUP` reaches every process of a service.
+#[test]
+fn a_worker_does_not_end_by_sighup() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::shared()?;
+    let mut it = Configured::start("", &["sensor.backend=ebpf", "sensor.events=process"])?;
+    let worker = it.service.worker()?;
+    for pid in [worker, it.service.pid()] {
+        sys::kill(pid, libc::SIGHUP)?;
+    }
+    it.service.wait_for("settings: nothing has changed\n", 1)?;
+    let (status, lines) = it.service.stop()?;
+    ensure!(status.success(), "it ended with {status}");
+    ensure!(by_run(&lines)?.len() == 1, "another worker");
+    Ok(())
+}
+
 #[test]
 fn a_bad_file_changes_nothing() -> Result<()> {
     if !root_or_skip() {
