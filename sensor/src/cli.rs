@@ -82,9 +82,14 @@ pub struct Layered {
 }
 
 impl Layered {
-    /// Reads file, environment and flags.
+    /// File, environment and flags as they are now.
+    pub fn layers(&self) -> Layers {
+        Layers::here(self.config.as_deref(), &self.set)
+    }
+
+    /// Reads them.
     pub fn load(&self) -> Result<Effective, Vec<Problem>> {
-        Layers::here(self.config.as_deref(), &self.set).load()
+        self.layers().load()
     }
 }
 

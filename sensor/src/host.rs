@@ -36,14 +36,22 @@ impl Host {
             source,
             next: "mount /proc",
         })?;
-        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Ok(Self {
-            id: machine_id().unwrap_or_else(|| made_of(&name)),
-            name,
+            id: id(),
+            name: name(),
             boot_id: boot_id.trim().to_owned(),
             run_id: started.to_string(),
         })
     }
+}
+
+/// [`Host::id`].
+pub fn id() -> String {
+    machine_id().unwrap_or_else(|| made_of(&name()))
+}
+
+fn name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn machine_id() -> Option<String> {

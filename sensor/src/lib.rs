@@ -30,5 +30,6 @@ pub mod service;
 pub mod signal;
 pub mod sock_diag;
 pub mod source;
+pub mod spread;
 pub mod watch;
 pub mod worker;

@@ -88,7 +88,7 @@ fn event_loop() -> Result<Runtime> {
 
 fn run_service(layered: &Layered) -> Result<ExitCode> {
     match layered.load() {
-        Ok(effective) => event_loop()?.block_on(service::run(&effective)),
+        Ok(effective) => event_loop()?.block_on(service::run(effective, &|| layered.layers())),
         Err(problems) => Ok(complain(&problems)),
     }
 }

@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{BufRead as _, Read},
     path::{Path, PathBuf},
-    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -121,14 +120,16 @@ fn one_that_is_slow_does_not_hold_up_the_other() -> Result<()> {
     let scratch = Scratch::new("outputs")?;
     let path = scratch.join("events.json");
     let (reader, writer) = std::io::pipe()?;
-    let service = Service::start_into(
+    let service = Service::start_as(
         &[
             "sensor.backend=ebpf",
             "sensor.events=process",
             "budget.cpu_percent=10000",
             &format!("output.file.path={}", path.display()),
         ],
-        Some(Stdio::from(writer)),
+        |command| {
+            command.stdout(writer);
+        },
     )?;
     let is_over = Arc::new(AtomicBool::new(false));
     let reader = thread::spawn({

@@ -4,10 +4,13 @@
 //! ```text
 //! settings   every setting: its path, its range, where it goes     raw   a value as it was written
 //! file, environment, flags   the layers: paths and raw values      problem   what is wrong, and where
+//! change     what differs, and how that comes into force       conflict   settings that do not fit each other
 //! ```
 //!
 //! Everything that is wrong is told at once, and nothing of it comes into force.
 
+mod change;
+mod conflict;
 mod environment;
 mod file;
 mod flags;
@@ -19,12 +22,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use change::{Applied, Change, applied, changes};
 pub use problem::Problem;
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
-use crate::output::{Destination, Outputs};
-use crate::service::Budget;
+use crate::output::Outputs;
+use crate::service::{Budget, Limits};
 use crate::source::Backend;
 use raw::Raw;
 use settings::SETTINGS;
@@ -49,6 +53,10 @@ pub struct Config {
     pub budget: Budget,
     /// Where events go.
     pub outputs: Outputs,
+    /// What the kernel lets the worker have.
+    pub limits: Limits,
+    /// Over how long hosts with the same file spread the start of a new worker, seconds.
+    pub spread_seconds: u64,
 }
 
 /// Two thousand processes a second for longer than ten seconds are no cgroup's work; six thousand events cost
@@ -65,6 +73,8 @@ impl Default for Config {
             network: Network::default(),
             budget: Budget::default(),
             outputs: Outputs::default(),
+            limits: Limits::default(),
+            spread_seconds: 60,
         }
     }
 }
@@ -176,19 +186,8 @@ impl Effective {
                 Err(what) => problems.push(Problem::new(given.place, what)),
             }
         }
-        effective.check_together(&mut problems);
+        conflict::find(&effective, &mut problems);
         if problems.is_empty() { Ok(effective) } else { Err(problems) }
-    }
-
-    /// What no setting can know of itself.
-    fn check_together(&self, problems: &mut Vec<Problem>) {
-        let outputs = &self.config.outputs;
-        if !Destination::ALL.into_iter().any(|it| outputs.has(it)) {
-            let place = self.places.get("output.stdout.enabled").cloned().unwrap_or(Place::Flag);
-            let what =
-                "output.stdout.enabled = false: there is no other output: set output.file.path";
-            problems.push(Problem::new(place, what.to_owned()));
-        }
     }
 
     fn set(&mut self, given: &Given) -> Result<&'static str, String> {

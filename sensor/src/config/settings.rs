@@ -1,7 +1,9 @@
 //! Every setting. One more is a field of [`Config`] and an entry here.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::ValueEnum;
 
@@ -18,6 +20,15 @@ pub(super) struct Setting {
     pub(super) set: fn(&mut Config, &Raw) -> Result<(), String>,
     pub(super) show: fn(&Config) -> String,
 }
+
+/// Those that count at once when they change; for all others a new worker is started.
+pub(super) const AT_ONCE: &[&str] = &[
+    "sensor.spread_seconds",
+    "budget.cpu_percent",
+    "budget.memory_bytes",
+    "budget.samples",
+    "budget.cooldown_seconds",
+];
 
 /// In the order in which they are shown.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -40,6 +51,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         path: "sensor.args_bytes",
         set: |to, raw| args_bytes(raw).map(|value| to.sizes.args_bytes = value),
         show: |of| of.sizes.args_bytes.to_string(),
+    },
+    Setting {
+        path: "sensor.spread_seconds",
+        set: |to, raw| raw.number(0..=3600).map(|value| to.spread_seconds = value),
+        show: |of| of.spread_seconds.to_string(),
     },
     Setting {
         path: "process.cgroup_limit",
@@ -136,6 +152,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |to, raw| raw.number(1..=86_400).map(|value| to.budget.cooldown_seconds = value),
         show: |of| of.budget.cooldown_seconds.to_string(),
     },
+    Setting {
+        path: "limits.memory_bytes",
+        set: |to, raw| none_or(raw, MIN_LIMIT..=MAX_MEMORY).map(|it| to.limits.memory_bytes = it),
+        show: |of| of.limits.memory_bytes.to_string(),
+    },
+    Setting {
+        path: "limits.cpu_percent",
+        set: |to, raw| none_or(raw, 1.0..=10_000.0).map(|value| to.limits.cpu_percent = value),
+        show: |of| of.limits.cpu_percent.to_string(),
+    },
 ];
 
 /// Less than the sensor needs at rest would only ever trip.
@@ -143,6 +169,8 @@ const MIN_MEMORY: u64 = 16 << 20;
 const MAX_MEMORY: u64 = 1 << 40;
 /// Ten years, seconds.
 const MAX_AGE: u64 = 10 * 365 * 86_400;
+/// What worker and loader need together while probes are loaded.
+const MIN_LIMIT: u64 = 64 << 20;
 
 /// One of a few words.
 fn variant<T: ValueEnum>(text: &str) -> Result<T, String> {
@@ -186,6 +214,15 @@ fn args_bytes(raw: &Raw) -> Result<u32, String> {
     let bytes = raw.number(0..=u32::MAX)?;
     let is_step = ARGS_STEPS.contains(&bytes);
     is_step.then_some(bytes).ok_or_else(|| one_of(ARGS_STEPS))
+}
+
+/// A number in a range, or 0 for no limit.
+fn none_or<T>(raw: &Raw, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display + Default,
+{
+    raw.number(T::default()..=T::default())
+        .or_else(|_| raw.number(range).map_err(|what| format!("{what}, or 0")))
 }
 
 /// Rules have commas and spaces: in variables and flags, semicolons stand between them.

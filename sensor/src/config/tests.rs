@@ -90,6 +90,26 @@ fn what_is_shown_can_be_read_again() {
 }
 
 #[test]
+fn a_limit_does_not_blind_the_breaker() {
+    let set = |flags: &[&str]| layered(&[], flags);
+    assert!(set(&["limits.cpu_percent=20", "limits.memory_bytes=134217728"]).is_ok());
+    assert!(set(&["limits.cpu_percent=0", "limits.memory_bytes=0"]).is_ok());
+    let wrong =
+        ["limits.cpu_percent=5", "limits.memory_bytes=67108865", "budget.memory_bytes=67108865"];
+    let problems = set(&wrong).expect_err("they are no higher");
+    let told: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    let expected = [
+        "--set: limits.cpu_percent = 5: it has to be above budget.cpu_percent, 5, or",
+        "--set: limits.memory_bytes = 67108865: it has to be above budget.memory_bytes, 67108865, or",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    assert!(told.iter().zip(expected).all(|(told, it)| told.starts_with(it)), "{told:?}");
+    let problems = set(&["limits.cpu_percent=0.5"]).expect_err("too little");
+    let expected = "it has to be from 1 to 10000, or 0";
+    assert!(problems[0].to_string().ends_with(expected), "{problems:?}");
+}
+
+#[test]
 fn no_path_stands_twice() {
     let mut paths: Vec<_> = SETTINGS.iter().map(|setting| setting.path).collect();
     paths.sort_unstable();

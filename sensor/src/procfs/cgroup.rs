@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
@@ -29,21 +30,41 @@ const CONTROLLERS: [&str; 2] = ["pids", "memory"];
 /// Chooses from /proc/self/mountinfo: a v1 controller where there is one, since cgroup2 then has
 /// no controllers and often no groups either (`hybrid`), else cgroup2.
 pub fn hierarchy(mountinfo: &[u8]) -> Option<Hierarchy> {
-    let mounts = || mountinfo.split(|&byte| byte == b'\n').filter_map(mount);
-    let found = |controller: Option<&'static str>, mount: Mount<'_>| Hierarchy {
-        controller,
-        mount_point: unescape(mount.point),
-        root: unescape(mount.root),
+    let controlled = CONTROLLERS.into_iter().find_map(|it| of_controller(mountinfo, it));
+    controlled.or_else(|| unified(mountinfo))
+}
+
+/// The v1 hierarchy of a controller.
+pub fn of_controller(mountinfo: &[u8], controller: &'static str) -> Option<Hierarchy> {
+    let has = |options: &[u8]| {
+        options.split(|&byte| byte == b',').any(|option| option == controller.as_bytes())
     };
-    for controller in CONTROLLERS {
-        let has = |options: &[u8]| {
-            options.split(|&byte| byte == b',').any(|o| o == controller.as_bytes())
-        };
-        if let Some(mount) = mounts().find(|mount| mount.kind == b"cgroup" && has(mount.options)) {
-            return Some(found(Some(controller), mount));
+    let found = mounts(mountinfo).find(|it| it.kind == b"cgroup" && has(it.options))?;
+    Some(found.hierarchy(Some(controller)))
+}
+
+/// The one of cgroup2.
+pub fn unified(mountinfo: &[u8]) -> Option<Hierarchy> {
+    let found = mounts(mountinfo).find(|mount| mount.kind == b"cgroup2")?;
+    Some(found.hierarchy(None))
+}
+
+impl Hierarchy {
+    /// Where a path of the hierarchy is; `None` if it lies outside what is mounted here.
+    pub fn folder(&self, path: &[u8]) -> Option<PathBuf> {
+        let name = OsStr::from_bytes(self.below(path)?);
+        Some(Path::new(OsStr::from_bytes(&self.mount_point)).join(name))
+    }
+
+    /// The path below the mount point.
+    fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let root = self.root.strip_suffix(b"/").unwrap_or(&self.root);
+        match path.strip_prefix(root)?.strip_prefix(b"/") {
+            Some(b"") => Some(&b"."[..]),
+            Some(name) if !name.starts_with(b"..") => Some(name),
+            _ => None,
         }
     }
-    mounts().find(|mount| mount.kind == b"cgroup2").map(|mount| found(None, mount))
 }
 
 /// The path of the process's cgroup in that hierarchy, out of /proc/PID/cgroup.
@@ -90,13 +111,7 @@ impl Cgroups {
 
     /// The id of the cgroup at a path of the hierarchy.
     pub fn id_of(&self, path: &[u8]) -> Option<u64> {
-        let root = self.hierarchy.root.strip_suffix(b"/").unwrap_or(&self.hierarchy.root);
-        let below = path.strip_prefix(root)?;
-        let name = match below.strip_prefix(b"/") {
-            Some(b"") => &b"."[..],
-            Some(name) if !name.starts_with(b"..") => name,
-            _ => return None,
-        };
+        let name = self.hierarchy.below(path)?;
         let stat = rustix::fs::statat(&self.mount, OsStr::from_bytes(name), AtFlags::empty());
         Some(stat.ok()?.st_ino)
     }
@@ -107,6 +122,17 @@ struct Mount<'a> {
     point: &'a [u8],
     kind: &'a [u8],
     options: &'a [u8],
+}
+
+impl Mount<'_> {
+    fn hierarchy(&self, controller: Option<&'static str>) -> Hierarchy {
+        let (mount_point, root) = (unescape(self.point), unescape(self.root));
+        Hierarchy { controller, mount_point, root }
+    }
+}
+
+fn mounts(mountinfo: &[u8]) -> impl Iterator<Item = Mount<'_>> {
+    mountinfo.split(|&byte| byte == b'\n').filter_map(mount)
 }
 
 /// `id parent major:minor root point options [tag…] - type source superblock-options`
@@ -159,6 +185,17 @@ mod tests {
             b"30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
         let chosen = hierarchy(text).expect("a hierarchy");
         assert_eq!((chosen.controller, &chosen.root[..]), (None, &b"/"[..]));
+    }
+
+    #[test]
+    fn a_folder_is_below_what_is_mounted() {
+        let memory = of_controller(HYBRID, "memory").expect("a hierarchy");
+        let folder = memory.folder(b"/a/b").expect("a folder");
+        assert_eq!(folder, Path::new("/sys/fs/cgroup/memory/a/b"));
+        assert_eq!(memory.folder(b"/../outside"), None);
+        assert_eq!(of_controller(HYBRID, "rdma"), None);
+        let all = unified(HYBRID).expect("a hierarchy");
+        assert_eq!(all.folder(b"/"), Some("/sys/fs/cgroup/unified/.".into()));
     }
 
     #[test]

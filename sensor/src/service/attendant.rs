@@ -16,7 +16,9 @@ use wanglou_sensor_common::counters::Stream;
 
 use super::WORKER;
 use super::breaker::Usage;
+use super::cgroup::{Cgroup, CgroupError};
 use super::message::{Attached, Start, VERSION};
+use super::notify;
 use super::usage::Meter;
 use crate::books::Books;
 use crate::channel;
@@ -34,6 +36,8 @@ pub(super) struct Attendant {
     socket: AsyncFd<OwnedFd>,
     books: Books,
     attached: Option<Probes>,
+    /// Gone after its process.
+    _cgroup: Option<Cgroup>,
 }
 
 /// The probes of a worker.
@@ -67,13 +71,22 @@ impl Attendant {
         last: Option<&Books>,
         shed: u32,
     ) -> io::Result<Self> {
+        // Version 2 wants nobody where the worker would be until it is moved.
+        let cgroup = Cgroup::new(&effective.config.limits).inspect_err(without_limits).ok();
         let (ours, theirs) = channel::pair()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
+        for variable in notify::VARIABLES {
+            command.env_remove(variable);
+        }
         let child = Command::from(command).kill_on_drop(true).spawn()?;
         if let Some(worker) = child.id() {
             be_the_first_to_suffer(worker);
         }
+        // It waits for us to say what to do: whatever it takes is counted.
+        let cgroup = child.id().zip(cgroup).and_then(|(worker, cgroup)| {
+            cgroup.take(worker).map(|()| cgroup).inspect_err(without_limits).ok()
+        });
         let books = Books::new()?;
         books.page().shed.set(shed.into());
         let start = Start { version: VERSION, config: effective.to_string() };
@@ -84,7 +97,7 @@ impl Attendant {
             .map_err(|error| io::Error::other(format!("it does not listen: {error}")))?;
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok(Self { child, socket, books, attached: None })
+        Ok(Self { child, socket, books, attached: None, _cgroup: cgroup })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
@@ -194,6 +207,11 @@ fn be_the_first_to_suffer(worker: u32) {
     if let Err(error) = nicer {
         tracing::warn!(%error, "the worker is as important as others");
     }
+}
+
+/// It works all the same where the host does not allow them.
+fn without_limits(error: &CgroupError) {
+    eprintln!("wanglou-sensor: the worker has no limits of its own: {error}");
 }
 
 fn how(status: ExitStatus) -> Ended {

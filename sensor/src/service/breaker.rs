@@ -93,6 +93,11 @@ impl Breaker {
         Self { budget, over: 0, far_over: 0, within: 0, rests: 0, level: 0 }
     }
 
+    /// Goes by another budget from now on.
+    pub(super) fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
     /// Whether the next sample may be one too many.
     pub(super) fn is_wary(&self) -> bool {
         self.over > 0 || self.rests > 0

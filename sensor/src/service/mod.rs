@@ -4,16 +4,23 @@
 //! supervisor   watches, restarts, closes the books       message   what both say to each other
 //! attendant    one worker, as its supervisor has it      worker    the other side
 //! breaker      when to rest                              usage     what the sensor costs
+//! settings     what is in force, and what comes into it   told      signals, the clock, a changed file
+//! notify       what the service manager hears of it all  cgroup    limits of the worker's own
 //! ```
 
 mod attendant;
 mod breaker;
+mod cgroup;
 mod message;
+mod notify;
+mod settings;
 mod supervisor;
+mod told;
 mod usage;
 mod worker;
 
 pub use breaker::Budget;
+pub use cgroup::Limits;
 pub use supervisor::run;
 pub use worker::run_worker;
 

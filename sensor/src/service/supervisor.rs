@@ -1,22 +1,26 @@
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 
 use super::attendant::{Attendant, Ended};
 use super::breaker::{self, Breaker, Usage, Verdict};
-use crate::config::Effective;
+use super::cgroup;
+use super::settings::Settings;
+use super::told::{Told, Word};
+use crate::config::{Config, DEFAULT_FILE, Effective, Layers};
+use crate::host;
+use crate::spread::Spread;
 use crate::worker::write_last_ledgers;
 
-/// The first pause before a worker is started again; each one after is twice as long.
+/// The first pause before a worker is started again; each one after is twice as long. A host takes between
+/// half and all of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A worker that has lived for so long was well.
 const HEALTHY: Duration = Duration::from_secs(60);
-/// How often the sensor's own cost is looked at.
-const SAMPLE: Duration = Duration::from_secs(1);
 
 /// A worker that is not ready by then never will be.
 const START: Duration = Duration::from_secs(120);
@@ -31,130 +35,216 @@ enum Event {
     Stuck,
     /// It costs too much: rest for so long.
     TooMuch(Usage, Duration),
+    /// Another one is to begin with other settings.
+    Outdated,
 }
 
-/// Runs until told to end, or until nobody wants the output any more.
-pub async fn run(effective: &Effective) -> Result<ExitCode> {
-    effective.config.outputs.check().map_err(anyhow::Error::msg)?;
-    let mut told = Told::new()?;
-    let mut breaker = Breaker::new(effective.config.budget);
-    let (mut last, mut pause, mut worked) = (None, FIRST_PAUSE, false);
-    loop {
-        let started = Instant::now();
-        let rest = match Attendant::start(effective, last.as_ref(), breaker.level()) {
-            Err(error) if !worked => return Err(error).context("cannot start a worker"),
-            Err(error) => {
-                eprintln!("wanglou-sensor: cannot start a worker: {error}: again in {pause:?}");
-                longer(&mut pause)
-            }
-            Ok(mut worker) => {
-                let event = attend(&mut worker, &mut breaker, &mut told).await?;
-                worked |= worker.is_ready();
-                if worker.is_ready() && started.elapsed() >= HEALTHY {
-                    pause = FIRST_PAUSE;
-                }
-                let (code, rest) = conclude(event, &mut worker, worked, &mut pause).await?;
-                let was_killed = code != ExitCode::SUCCESS;
-                if let Some(books) = worker.close_books(&effective.config, was_killed) {
-                    if was_killed {
-                        write_last_ledgers(&books, &effective.config.outputs)?;
-                    }
-                    last = Some(books);
-                }
-                match rest {
-                    Some(rest) => rest,
-                    None => return Ok(code),
-                }
-            }
-        };
-        tokio::select! {
-            () = told.wait() => return Ok(ExitCode::SUCCESS),
-            () = sleep(rest) => {}
-        }
-    }
-}
-
-/// How a worker has ended by now, and for how long to wait before the next one, if there is to be one.
-async fn conclude(
-    event: Event,
-    worker: &mut Attendant,
+/// What goes on from one worker to the next.
+struct Supervisor<'a> {
+    told: Told,
+    settings: Settings<'a>,
+    breaker: Breaker,
+    spread: Spread,
+    pause: Duration,
+    /// Whether any worker has ever been ready.
     worked: bool,
-    pause: &mut Duration,
-) -> Result<(ExitCode, Option<Duration>)> {
-    Ok(match event {
-        Event::Told => (worker.stop().await?, None),
-        Event::Gone(Ended::Done(code)) if code == ExitCode::SUCCESS || !worked => (code, None),
-        Event::Gone(ended) => {
-            eprintln!("wanglou-sensor: the worker {ended}: another one in {pause:?}");
-            (ExitCode::FAILURE, Some(longer(pause)))
-        }
-        Event::Stuck => {
-            eprintln!("wanglou-sensor: the worker is not ready after {START:?}: another one");
-            worker.stop().await?;
-            (ExitCode::FAILURE, Some(longer(pause)))
-        }
-        Event::TooMuch(usage, rest) => {
-            eprintln!("wanglou-sensor: breaker open: {usage}: at rest for {rest:?}");
-            (worker.stop().await?, Some(rest))
-        }
-    })
+    /// What there is to say of us, in a line.
+    status: String,
 }
 
-/// This pause; the next one is twice as long.
-fn longer(pause: &mut Duration) -> Duration {
-    let now = *pause;
-    *pause = (now * 2).min(LONGEST_PAUSE);
-    now
+/// Runs until told to end, or until nobody wants the output any more. `layers` finds where the settings
+/// come from, whenever they are to be read again.
+pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<ExitCode> {
+    effective.config.outputs.check().map_err(anyhow::Error::msg)?;
+    let file = layers().file.unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned());
+    let spread = Spread::of(&host::id());
+    let mut supervisor = Supervisor {
+        told: Told::new(file)?,
+        breaker: Breaker::new(effective.config.budget),
+        settings: Settings::new(effective, layers, spread),
+        spread,
+        pause: FIRST_PAUSE,
+        worked: false,
+        status: String::new(),
+    };
+    cgroup::remove_stale();
+    supervisor.run().await
 }
 
-/// Watches a worker for as long as there is nothing to do about it.
-async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) -> Result<Event> {
-    let started = Instant::now();
-    let mut tick = interval(SAMPLE);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = told.wait() => return Ok(Event::Told),
-            ended = worker.ended() => {
-                return Ok(Event::Gone(ended.context("cannot watch the worker")?));
+impl Supervisor<'_> {
+    async fn run(&mut self) -> Result<ExitCode> {
+        let mut last = None;
+        loop {
+            let started = Instant::now();
+            let level = self.breaker.level();
+            let rest = match Attendant::start(self.settings.hand_over(), last.as_ref(), level) {
+                Err(error) if !self.worked => return Err(error).context("cannot start a worker"),
+                Err(error) => {
+                    let pause = self.longer();
+                    self.tell(format!("cannot start a worker: {error}: again in {pause:?}"));
+                    pause
+                }
+                Ok(mut worker) => {
+                    let event = self.attend(&mut worker).await?;
+                    if worker.is_ready() && started.elapsed() >= HEALTHY {
+                        self.pause = FIRST_PAUSE;
+                    }
+                    let (code, rest) = self.conclude(event, &mut worker).await?;
+                    let was_killed = code != ExitCode::SUCCESS;
+                    let config = self.settings.of_worker();
+                    if let Some(books) = worker.close_books(config, was_killed) {
+                        if was_killed {
+                            write_last_ledgers(&books, &config.outputs)?;
+                        }
+                        last = Some(books);
+                    }
+                    match rest {
+                        Some(rest) => rest,
+                        None => return Ok(code),
+                    }
+                }
+            };
+            if !self.rest(rest).await {
+                self.told.notify.stopping();
+                return Ok(ExitCode::SUCCESS);
             }
-            _ = tick.tick() => {}
-        }
-        if !worker.is_ready() && started.elapsed() >= START {
-            return Ok(Event::Stuck);
-        }
-        let Some(usage) = worker.usage(breaker.is_wary()).await else { continue };
-        match breaker.sample(&usage) {
-            Verdict::GoOn => {}
-            Verdict::Shed(level) => {
-                worker.shed(level);
-                let what = breaker::given_up(level);
-                eprintln!("wanglou-sensor: breaker: {usage}: {what} given up");
-            }
-            Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),
-            Verdict::Recovered => eprintln!("wanglou-sensor: breaker closed: {usage}"),
         }
     }
-}
 
-/// SIGINT and SIGTERM.
-struct Told {
-    interrupt: Signal,
-    terminate: Signal,
-}
+    /// Watches a worker for as long as there is nothing to do about it.
+    async fn attend(&mut self, worker: &mut Attendant) -> Result<Event> {
+        let started = Instant::now();
+        let mut was_ready = false;
+        self.set_status("starting a worker".to_owned());
+        loop {
+            let word = tokio::select! {
+                word = self.told.next() => word,
+                ended = worker.ended() => {
+                    self.worked |= worker.is_ready();
+                    return Ok(Event::Gone(ended.context("cannot watch the worker")?));
+                }
+            };
+            match word {
+                Word::End => return Ok(Event::Told),
+                Word::Reload | Word::Changed => self.reload(word),
+                Word::Tick => {}
+            }
+            if self.settings.is_due() {
+                return Ok(Event::Outdated);
+            }
+            if !worker.is_ready() {
+                if started.elapsed() >= START {
+                    return Ok(Event::Stuck);
+                }
+                self.told.notify.starting();
+                continue;
+            }
+            if !was_ready || word != Word::Tick {
+                (was_ready, self.worked) = (true, true);
+                self.status = at_work(self.settings.of_worker());
+                self.told.notify.ready(&self.status);
+            }
+            if word != Word::Tick {
+                continue;
+            }
+            let Some(usage) = worker.usage(self.breaker.is_wary()).await else { continue };
+            match self.breaker.sample(&usage) {
+                Verdict::GoOn => {}
+                Verdict::Shed(level) => {
+                    worker.shed(level);
+                    let what = breaker::given_up(level);
+                    eprintln!("wanglou-sensor: breaker: {usage}: {what} given up");
+                }
+                Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),
+                Verdict::Recovered => eprintln!("wanglou-sensor: breaker closed: {usage}"),
+            }
+        }
+    }
 
-impl Told {
-    fn new() -> Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("cannot handle SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("cannot handle SIGTERM")?,
+    /// How a worker has ended by now, and for how long to wait before the next one, if there is to be one.
+    async fn conclude(
+        &mut self,
+        event: Event,
+        worker: &mut Attendant,
+    ) -> Result<(ExitCode, Option<Duration>)> {
+        Ok(match event {
+            Event::Told => {
+                self.told.notify.stopping();
+                (self.told.meanwhile(worker.stop()).await?, None)
+            }
+            Event::Gone(Ended::Done(code)) if code == ExitCode::SUCCESS || !self.worked => {
+                (code, None)
+            }
+            Event::Gone(ended) => {
+                let pause = self.longer();
+                self.tell(format!("the worker {ended}: another one in {pause:?}"));
+                (ExitCode::FAILURE, Some(pause))
+            }
+            Event::Stuck => {
+                self.tell(format!("the worker is not ready after {START:?}: another one"));
+                self.told.meanwhile(worker.stop()).await?;
+                (ExitCode::FAILURE, Some(self.longer()))
+            }
+            Event::TooMuch(usage, rest) => {
+                self.tell(format!("breaker open: {usage}: at rest for {rest:?}"));
+                (self.told.meanwhile(worker.stop()).await?, Some(rest))
+            }
+            Event::Outdated => (self.told.meanwhile(worker.stop()).await?, Some(Duration::ZERO)),
         })
     }
 
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+    /// Has nobody work for a while; `false` if told to end.
+    async fn rest(&mut self, rest: Duration) -> bool {
+        let until = Instant::now() + rest;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            tokio::select! {
+                word = self.told.next() => match word {
+                    Word::End => return false,
+                    Word::Reload | Word::Changed => {
+                        self.reload(word);
+                        if self.worked {
+                            self.told.notify.ready(&self.status);
+                        }
+                    }
+                    Word::Tick => {}
+                },
+                () = sleep(left) => return true,
+            }
         }
     }
+
+    /// Takes other settings, or tells why not. Who calls says when they are in force.
+    fn reload(&mut self, word: Word) {
+        if self.worked {
+            self.told.notify.reloading();
+        }
+        self.settings.reload(word == Word::Reload);
+        self.breaker.set_budget(self.settings.config().budget);
+    }
+
+    /// This pause; the next one is twice as long.
+    fn longer(&mut self) -> Duration {
+        let now = self.spread.shorten(self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        // In a line nobody needs more.
+        Duration::from_millis(now.as_millis() as u64)
+    }
+
+    /// Says something in a line, and to the service manager.
+    fn tell(&mut self, what: String) {
+        eprintln!("wanglou-sensor: {what}");
+        self.set_status(what);
+    }
+
+    fn set_status(&mut self, status: String) {
+        self.status = status;
+        self.told.notify.status(&self.status);
+    }
+}
+
+/// What a worker with these settings does.
+fn at_work(config: &Config) -> String {
+    let events: Vec<_> = config.events.iter().map(|category| category.name()).collect();
+    format!("watching: {}", events.join(", "))
 }

@@ -59,6 +59,8 @@ fn report(socket: BorrowedFd<'_>, source: &dyn Source) -> io::Result<()> {
 
 /// Waits until the supervisor says that it is enough, or is gone.
 fn gone(socket: BorrowedFd<'static>) -> Result<impl Future<Output = ()>> {
+    // One that is meant for the whole service is the supervisor's; a handler keeps it from ending us.
+    drop(signal(SignalKind::hangup()).context("cannot handle SIGHUP")?);
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     // SAFETY: standard input stays open and the same.

@@ -36,21 +36,22 @@ pub struct Service {
 impl Service {
     /// Starts it with settings, `path=value`, and waits until it is ready.
     pub fn start(settings: &[&str]) -> Result<Self> {
-        Self::start_into(settings, None)
+        Self::start_as(settings, |_| ())
     }
 
-    /// The same, with another standard output than the file that [`stop`](Self::stop) reads.
-    pub fn start_into(settings: &[&str], stdout: Option<Stdio>) -> Result<Self> {
+    /// The same, with more arguments or variables, or another standard output than the file that
+    /// [`stop`](Self::stop) reads.
+    pub fn start_as(settings: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Self> {
         let scratch = Scratch::new("service")?;
-        let file = File::create(scratch.join("stdout"))?;
-        let child = Command::new(bins::sensor()?)
+        let mut command = Command::new(bins::sensor()?);
+        command
             .arg("run")
             .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
-            .stdout(stdout.unwrap_or(file.into()))
-            .stderr(File::create(scratch.join("stderr"))?)
-            .spawn()?;
-        let mut service = Self { child, scratch };
+            .stdout(File::create(scratch.join("stdout"))?)
+            .stderr(File::create(scratch.join("stderr"))?);
+        prepare(&mut command);
+        let mut service = Self { child: command.spawn()?, scratch };
         service.wait_for(READY, 1)?;
         Ok(service)
     }

@@ -1,0 +1,98 @@
+//! The settings in force, and how others come into force while the sensor works.
+
+use std::time::{Duration, Instant};
+
+use crate::config::{self, Applied, Change, Config, Effective, Layers};
+use crate::spread::Spread;
+
+/// Settings, and what the worker that there is has of them.
+pub(super) struct Settings<'a> {
+    layers: &'a dyn Fn() -> Layers,
+    effective: Effective,
+    of_worker: Effective,
+    /// When a new worker is to take what the present one does not have.
+    due: Option<Instant>,
+    spread: Spread,
+}
+
+impl<'a> Settings<'a> {
+    /// Those that were read at the start; `layers` finds where they come from once more.
+    pub(super) fn new(
+        effective: Effective,
+        layers: &'a dyn Fn() -> Layers,
+        spread: Spread,
+    ) -> Self {
+        Self { layers, of_worker: effective.clone(), effective, due: None, spread }
+    }
+
+    /// What is in force.
+    pub(super) fn config(&self) -> &Config {
+        &self.effective.config
+    }
+
+    /// What the worker that there is was told.
+    pub(super) fn of_worker(&self) -> &Config {
+        &self.of_worker.config
+    }
+
+    /// All of them, for a new worker.
+    pub(super) fn hand_over(&mut self) -> &Effective {
+        self.due = None;
+        self.of_worker.clone_from(&self.effective);
+        &self.of_worker
+    }
+
+    /// Reads all layers again, and tells what is wrong or what has changed. Whoever asked by hand has it at
+    /// once; of a changed file, which all hosts of a fleet may have in the same second, a new worker is
+    /// started when it is this host's turn.
+    pub(super) fn reload(&mut self, by_hand: bool) {
+        let new = match (self.layers)().load() {
+            Ok(new) => new,
+            Err(problems) => {
+                for problem in problems {
+                    eprintln!("wanglou-sensor: {problem}");
+                }
+                eprintln!("wanglou-sensor: settings: those in force stay");
+                return;
+            }
+        };
+        let changes = config::changes(&self.effective.config, &new.config);
+        self.effective = new;
+        let span = if by_hand { 0 } else { self.effective.config.spread_seconds };
+        let offset = self.spread.within(Duration::from_secs(span));
+        if self.worker_is_behind() {
+            self.due = Some(Instant::now() + offset);
+        }
+        if !changes.is_empty() {
+            eprintln!("wanglou-sensor: settings: {}", line(&changes, offset));
+        } else if by_hand && self.due.is_some() {
+            eprintln!("wanglou-sensor: settings: a new worker takes what has been waiting");
+        } else if by_hand {
+            eprintln!("wanglou-sensor: settings: nothing has changed");
+        }
+    }
+
+    /// Whether it is time for a new worker.
+    pub(super) fn is_due(&mut self) -> bool {
+        let is_due = self.due.is_some_and(|due| due <= Instant::now());
+        if is_due {
+            self.due = None;
+        }
+        // It may all have been taken back.
+        is_due && self.worker_is_behind()
+    }
+
+    fn worker_is_behind(&self) -> bool {
+        let behind = config::changes(&self.of_worker.config, &self.effective.config);
+        behind.iter().any(|change| change.applied == Applied::ByANewWorker)
+    }
+}
+
+/// What has changed, and when it counts.
+fn line(changes: &[Change], offset: Duration) -> String {
+    let told = changes.iter().map(|change| match change.applied {
+        Applied::ByANewWorker if !offset.is_zero() => format!("{change} in {offset:.1?}"),
+        _ => change.to_string(),
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
