@@ -17,6 +17,7 @@ pub mod gap;
 pub mod host;
 pub mod kernel;
 pub mod ledger;
+pub mod log;
 pub mod observation;
 pub mod outlet;
 pub mod output;

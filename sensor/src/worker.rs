@@ -20,6 +20,7 @@ use crate::gap::Gap;
 use crate::host::Host;
 use crate::kernel::Request;
 use crate::ledger::{Balance, Cause};
+use crate::log::{self, ids};
 use crate::observation::Observation;
 use crate::outlet::Outlet;
 use crate::output::Format;
@@ -82,6 +83,7 @@ pub async fn work(
     if let Some(last) = &last {
         worker.report_pause(last);
     }
+    worker.report_alerts();
     worker.begin(attached_at)?;
 
     let mut round = interval(ROUND);
@@ -146,6 +148,15 @@ impl Worker {
         self.outlet.report_gap(self.enricher.clock(), &gap);
     }
 
+    /// Writes as events what went wrong with the sensor itself.
+    fn report_alerts(&mut self) {
+        if self.outlet.wait_for_room(Duration::ZERO) {
+            for alert in log::take_alerts() {
+                self.outlet.report_alert(self.enricher.clock(), &alert);
+            }
+        }
+    }
+
     /// Builds the table, and says that we are ready.
     fn begin(&mut self, attached: u64) -> Result<()> {
         self.whole_until = attached;
@@ -160,7 +171,8 @@ impl Worker {
         page.whole_until.set(attached);
         page.ready.set(1);
         let (processes, _) = self.enricher.table_size();
-        eprintln!("wanglou-sensor: ready: {}; {processes} processes", self.source.describe());
+        let how = self.source.describe();
+        tracing::info!(id = ids::READY.code, "ready: {how}; {processes} processes");
         Ok(())
     }
 
@@ -169,6 +181,8 @@ impl Worker {
         self.enricher.adjust_clock();
         let more = self.take();
         self.source.flush_log();
+        log::tick();
+        self.report_alerts();
         self.take_overdue(false)?;
         self.look_for_losses()?;
         self.books.page().whole_until.set(self.whole_until);
@@ -263,10 +277,13 @@ impl Worker {
         let (_, forgotten) = self.enricher.table_size();
         if forgotten > 0 {
             tracing::warn!(
+                id = ids::TABLE_FULL.code,
                 forgotten,
                 "the process table was full: later events of these know less"
             );
         }
+        log::finish();
+        self.report_alerts();
         let balance = self.outlet.report_ledger(self.enricher.clock(), clock::boot_ns());
         let failure = self.outlet.close(PATIENCE);
         conclude(failure, &balance)
@@ -312,8 +329,9 @@ fn conclude(failure: Option<io::Error>, balance: &Balance) -> Result<ExitCode> {
              write elsewhere",
             produced - delivered - dropped
         ),
-        None => eprintln!(
-            "wanglou-sensor: done: {produced} events, {delivered} written, {dropped} dropped"
+        None => tracing::info!(
+            id = ids::DONE.code,
+            "done: {produced} events, {delivered} written, {dropped} dropped"
         ),
     }
     Ok(ExitCode::SUCCESS)

@@ -23,6 +23,7 @@ pub use problem::Problem;
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
+use crate::log;
 use crate::service::Budget;
 use crate::source::Backend;
 use raw::Raw;
@@ -44,6 +45,8 @@ pub struct Config {
     pub network: Network,
     /// What the sensor may cost.
     pub budget: Budget,
+    /// What the sensor says of itself, and where.
+    pub log: log::Settings,
 }
 
 impl Default for Config {
@@ -54,6 +57,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             network: Network::default(),
             budget: Budget::default(),
+            log: log::Settings::default(),
         }
     }
 }

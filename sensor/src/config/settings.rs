@@ -1,6 +1,7 @@
 //! Every setting. One more is a field of [`Config`] and an entry here.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use clap::ValueEnum as _;
 
@@ -9,6 +10,7 @@ use super::raw::Raw;
 use crate::action::Category;
 use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
+use crate::log::{Destination, MAX_FILE_BYTES, MIN_FILE_BYTES};
 use crate::source::Backend;
 
 /// A setting: where it stands, how its value is checked and kept, and how it is written.
@@ -80,6 +82,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |to, raw| raw.number(1..=86_400).map(|value| to.budget.cooldown_seconds = value),
         show: |of| of.budget.cooldown_seconds.to_string(),
     },
+    Setting {
+        path: "log.level",
+        set: |to, raw| raw.text(str::parse).map(|value| to.log.level = value),
+        show: |of| quoted(&of.log.level),
+    },
+    Setting {
+        path: "log.to",
+        set: |to, raw| raw.text(destination).map(|value| to.log.to = value),
+        show: |of| quoted(of.log.to.name()),
+    },
+    Setting {
+        path: "log.directory",
+        set: |to, raw| raw.text(absolute).map(|value| to.log.directory = value),
+        show: |of| quoted(of.log.directory.display()),
+    },
+    Setting {
+        path: "log.file_bytes",
+        set: |to, raw| {
+            raw.number(MIN_FILE_BYTES..=MAX_FILE_BYTES).map(|value| to.log.file_bytes = value)
+        },
+        show: |of| of.log.file_bytes.to_string(),
+    },
 ];
 
 /// Less than the sensor needs at rest would only ever trip.
@@ -98,6 +122,16 @@ fn name(backend: &Backend) -> String {
 fn category(text: &str) -> Result<Category, String> {
     let found = Category::ALL.into_iter().find(|category| category.name() == text);
     found.ok_or_else(|| one_of(Category::ALL.iter().map(|category| category.name())))
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    let found = Destination::ALL.into_iter().find(|to| to.name() == text);
+    found.ok_or_else(|| one_of(Destination::ALL.iter().map(|to| to.name())))
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("it has to begin with /".to_owned()) }
 }
 
 fn ring_bytes(raw: &Raw) -> Result<u32, String> {

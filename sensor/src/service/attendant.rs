@@ -23,6 +23,7 @@ use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
+use crate::log::{self, Alert, Ear, ids};
 use crate::source;
 
 /// Time for a worker to write the rest when it is told to end.
@@ -34,6 +35,9 @@ pub(super) struct Attendant {
     socket: AsyncFd<OwnedFd>,
     books: Books,
     attached: Option<Probes>,
+    said: Ear,
+    /// Those that it is to write.
+    alerts: Vec<Alert>,
 }
 
 /// The probes of a worker.
@@ -63,27 +67,32 @@ impl Attendant {
     /// Starts one, and hands it the closed books of the one before.
     pub(super) fn start(effective: &Effective, last: Option<&Books>) -> io::Result<Self> {
         let (ours, theirs) = channel::pair()?;
+        let (said, stderr) = Ear::new()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
+        command.stderr(stderr).env(log::PIPE, effective.config.log.level.to_string());
         let child = Command::from(command).kill_on_drop(true).spawn()?;
         if let Some(worker) = child.id() {
             be_the_first_to_suffer(worker);
         }
         let books = Books::new()?;
-        let start = Start { version: VERSION, config: effective.to_string() };
+        let (config, alerts) = (effective.to_string(), log::take_alerts());
+        let start = Start { version: VERSION, config, alerts };
         let mut fds = vec![books.as_fd()];
         fds.extend(last.map(|last| last.as_fd()));
         // A pipe that is broken here is no reader that has seen enough.
-        channel::send(&ours, &start, &fds)
-            .map_err(|error| io::Error::other(format!("it does not listen: {error}")))?;
+        if let Err(error) = channel::send(&ours, &start, &fds) {
+            log::hand_over(start.alerts);
+            return Err(io::Error::other(format!("it does not listen: {error}")));
+        }
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok(Self { child, socket, books, attached: None })
+        Ok(Self { child, socket, books, attached: None, said, alerts: start.alerts })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
     pub(super) async fn ended(&mut self) -> io::Result<Ended> {
-        loop {
+        let status = loop {
             tokio::select! {
                 // What it said before its end comes first.
                 biased;
@@ -92,12 +101,16 @@ impl Attendant {
                     match channel::receive::<Attached>(self.socket.get_ref()) {
                         Ok((attached, fds)) => self.attached = Some(self.take(&attached, fds)?),
                         // One that does not speak any more is about to be gone.
-                        Err(_) => return Ok(how(self.child.wait().await?)),
+                        Err(_) => break self.child.wait().await?,
                     }
                 }
-                status = self.child.wait() => return Ok(how(status?)),
+                () = self.said.listen() => {}
+                status = self.child.wait() => break status?,
             }
-        }
+        };
+        // What it said last explains its end.
+        self.said.drain();
+        Ok(how(status))
     }
 
     fn take(&self, attached: &Attached, fds: Vec<OwnedFd>) -> io::Result<Probes> {
@@ -135,13 +148,18 @@ impl Attendant {
             // One that has just ended needs no signal.
             let _ = kill_process(pid, Signal::TERM);
         }
-        match timeout(PATIENCE, self.child.wait()).await {
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        self.said.drain();
+        match ended {
             Ok(status) => Ok(match how(status.context("cannot wait for the worker")?) {
                 Ended::Done(code) => code,
                 Ended::Killed(_) => ExitCode::FAILURE,
             }),
             Err(_) => {
-                eprintln!("wanglou-sensor: the worker does not end: it is killed");
+                tracing::error!(
+                    id = ids::WORKER_DOES_NOT_END.code,
+                    "the worker does not end: it is killed"
+                );
                 self.child.kill().await.context("cannot kill the worker")?;
                 Ok(ExitCode::FAILURE)
             }
@@ -151,6 +169,10 @@ impl Attendant {
     /// Its books, now that it is gone; those of one that could not close them itself are closed. `None` if
     /// it has not written anything.
     pub(super) fn close_books(self, wanted: &[Category], was_killed: bool) -> Option<Books> {
+        if !self.is_ready() {
+            // It may not have written them.
+            log::hand_over(self.alerts);
+        }
         if self.books.page().run.get() == 0 {
             return None;
         }
@@ -176,12 +198,17 @@ fn be_the_first_to_suffer(worker: u32) {
     const NICER: i32 = 5;
     let path = format!("/proc/{worker}/oom_score_adj");
     if let Err(error) = fs::write(&path, FIRST) {
-        tracing::warn!(%error, path, "the worker is not the first to be ended");
+        tracing::warn!(
+            id = ids::NOT_FIRST_TO_END.code,
+            %error,
+            path,
+            "the worker is not the first to be ended"
+        );
     }
     let pid = Pid::from_raw(worker.cast_signed());
     let nicer = getpriority_process(pid).and_then(|now| setpriority_process(pid, now + NICER));
     if let Err(error) = nicer {
-        tracing::warn!(%error, "the worker is as important as others");
+        tracing::warn!(id = ids::NOT_NICER.code, %error, "the worker is as important as others");
     }
 }
 

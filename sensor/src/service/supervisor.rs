@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::attendant::{Attendant, Ended};
 use super::breaker::{Breaker, Usage, Verdict};
 use crate::config::Effective;
+use crate::log::{self, ids};
 use crate::worker::write_last_ledger;
 
 /// The first pause before a worker is started again; each one after is twice as long.
@@ -43,7 +44,10 @@ pub async fn run(effective: &Effective) -> Result<ExitCode> {
         let rest = match Attendant::start(effective, last.as_ref()) {
             Err(error) if !worked => return Err(error).context("cannot start a worker"),
             Err(error) => {
-                eprintln!("wanglou-sensor: cannot start a worker: {error}: again in {pause:?}");
+                tracing::error!(
+                    id = ids::WORKER_NOT_STARTED.code,
+                    "cannot start a worker: {error}: again in {pause:?}"
+                );
                 longer(&mut pause)
             }
             Ok(mut worker) => {
@@ -84,16 +88,25 @@ async fn conclude(
         Event::Told => (worker.stop().await?, None),
         Event::Gone(Ended::Done(code)) if code == ExitCode::SUCCESS || !worked => (code, None),
         Event::Gone(ended) => {
-            eprintln!("wanglou-sensor: the worker {ended}: another one in {pause:?}");
+            tracing::error!(
+                id = ids::WORKER_GONE.code,
+                "the worker {ended}: another one in {pause:?}"
+            );
             (ExitCode::FAILURE, Some(longer(pause)))
         }
         Event::Stuck => {
-            eprintln!("wanglou-sensor: the worker is not ready after {START:?}: another one");
+            tracing::error!(
+                id = ids::WORKER_STUCK.code,
+                "the worker is not ready after {START:?}: another one"
+            );
             worker.stop().await?;
             (ExitCode::FAILURE, Some(longer(pause)))
         }
         Event::TooMuch(usage, rest) => {
-            eprintln!("wanglou-sensor: breaker open: {usage}: at rest for {rest:?}");
+            tracing::error!(
+                id = ids::BREAKER_OPEN.code,
+                "breaker open: {usage}: at rest for {rest:?}"
+            );
             (worker.stop().await?, Some(rest))
         }
     })
@@ -117,7 +130,7 @@ async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) 
             ended = worker.ended() => {
                 return Ok(Event::Gone(ended.context("cannot watch the worker")?));
             }
-            _ = tick.tick() => {}
+            _ = tick.tick() => log::tick(),
         }
         if !worker.is_ready() && started.elapsed() >= START {
             return Ok(Event::Stuck);
@@ -126,7 +139,9 @@ async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) 
         match breaker.sample(&usage) {
             Verdict::GoOn => {}
             Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),
-            Verdict::Recovered => eprintln!("wanglou-sensor: breaker closed: {usage}"),
+            Verdict::Recovered => {
+                tracing::info!(id = ids::BREAKER_CLOSED.code, "breaker closed: {usage}");
+            }
         }
     }
 }

@@ -36,22 +36,33 @@ pub struct Service {
 impl Service {
     /// Starts it with settings, `path=value`, and waits until it is ready.
     pub fn start(settings: &[&str]) -> Result<Self> {
+        let mut service = Self::launch(settings, &[])?;
+        service.wait_for(READY, 1)?;
+        Ok(service)
+    }
+
+    /// Starts it with settings and variables.
+    pub fn launch(settings: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let scratch = Scratch::new("service")?;
         let child = Command::new(bins::sensor()?)
             .arg("run")
             .args(settings.iter().flat_map(|setting| ["--set", setting]))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(File::create(scratch.join("stdout"))?)
             .stderr(File::create(scratch.join("stderr"))?)
             .spawn()?;
-        let mut service = Self { child, scratch };
-        service.wait_for(READY, 1)?;
-        Ok(service)
+        Ok(Self { child, scratch })
     }
 
     /// What it has written on stderr.
     pub fn told(&self) -> Result<String> {
         Ok(fs::read_to_string(self.scratch.join("stderr"))?)
+    }
+
+    /// How much it has written on standard output.
+    pub fn output_bytes(&self) -> Result<u64> {
+        Ok(fs::metadata(self.scratch.join("stdout"))?.len())
     }
 
     /// Waits until it has said something so many times.
