@@ -8,14 +8,11 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::record::{self, Record};
+use super::record::{self, LONGEST, Record};
 use super::{LOG, Level, ids};
 
 /// Tells a process that a supervisor reads its standard error; the value is from which levels on.
 pub const PIPE: &str = "WANGLOU_LOG_PIPE";
-
-/// Longer than any line of ours; a raw one is cut there.
-const LONGEST: usize = 4096;
 
 /// Reads in a row: what one has to say without end must not keep the supervisor from its work.
 const READS: usize = 32;

@@ -1,4 +1,4 @@
-//! A message, and the forms in which it is written. Every form is one line of less than `PIPE_BUF` bytes.
+//! A message, and the forms in which it is written. Every form is one line of at most [`LONGEST`] bytes.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,8 +7,10 @@ use wanglou_api::event::Timestamp;
 
 use super::Level;
 
-/// Bytes of message and fields that are kept; of a longer one, the first.
-pub(super) const MAX_TEXT: usize = 2048;
+/// `PIPE_BUF` (include/uapi/linux/limits.h): so much goes into a pipe whole or not at all.
+pub(super) const LONGEST: usize = 4096;
+/// Bytes of a message that are kept, and of its fields; of longer ones, the first.
+pub(super) const MAX_TEXT: usize = 1800;
 /// Stand in what goes through the pipe, and in no message: control characters are escaped.
 const BEGIN: char = '\u{1e}';
 const BETWEEN: char = '\u{1f}';
@@ -45,6 +47,7 @@ impl Record<'_> {
     /// Appends it as a line.
     pub(super) fn write(&self, form: Form, line: &mut String) {
         let Self { level, process, module, message, fields, .. } = self;
+        let begin = line.len();
         // Writing to a string cannot fail.
         _ = match form {
             Form::Short => writeln!(line, "wanglou-sensor: {message}{fields}"),
@@ -64,6 +67,10 @@ impl Record<'_> {
                 writeln!(line, "{BETWEEN}{message}{fields}")
             }
         };
+        if line.len() - begin > LONGEST {
+            line.truncate(line.floor_char_boundary(begin + LONGEST - 1));
+            line.push('\n');
+        }
     }
 
     /// RFC 3339 with milliseconds.
@@ -150,6 +157,15 @@ mod tests {
             written(&Record { id: "", ..RECORD }, Form::Prefixed),
             "<4>worker kernel::run_time: not timed error=EPERM\n"
         );
+    }
+
+    #[test]
+    fn no_line_is_longer_than_a_pipe_takes_at_once() {
+        let long = "ü".repeat(3000);
+        for form in [Form::Short, Form::Long, Form::Prefixed, Form::Piped] {
+            let line = written(&Record { message: &long, ..RECORD }, form);
+            assert!(line.len() <= LONGEST && line.ends_with("ü\n"), "{form:?}: {}", line.len());
+        }
     }
 
     #[test]
