@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -74,6 +74,44 @@ fn an_error_is_an_event_of_the_next_worker() -> Result<()> {
     ensure!(message.contains("ended by signal 9"), "{message}");
     let first = runs[1].iter().find(|line| action(line) != "gap");
     ensure!(first.map(action) == Some("alert"), "it is not at the beginning: {first:?}");
+    Ok(())
+}
+
+#[test]
+fn why_a_worker_has_failed_is_an_event_too() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::shared()?;
+    let (disk, scratch) = (Disk::mount()?, Scratch::new("logs")?);
+    let (stdout, stderr) = (disk.0.join("stdout"), scratch.join("stderr"));
+    let service = Command::new(wanglou_testkit::bins::sensor()?)
+        .args(["run", "--set", "sensor.events=process"])
+        .stdin(Stdio::null())
+        .stdout(File::create(&stdout)?)
+        .stderr(File::create(&stderr)?)
+        .spawn()?;
+    let mut service = Killed(service);
+    let told = |what: &str, times: usize| {
+        wait_until(what, || Ok(fs::read_to_string(&stderr)?.matches(what).count() >= times))
+    };
+    told(READY, 1)?;
+    fs::write(disk.0.join("filler"), vec![0; 128 << 10]).expect_err("there is too much room");
+    // Something to tell of.
+    wait_until("it has failed", || {
+        Command::new("true").status()?;
+        Ok(fs::read_to_string(&stderr)?.contains("[WL1009]: cannot write to standard output"))
+    })?;
+    // An emptied output stands for one with room again.
+    fs::remove_file(disk.0.join("filler"))?;
+    File::options().write(true).open(&stdout)?.set_len(0)?;
+    told("[WL1001]: the worker has failed", 1)?;
+    let alert = r#""code":"WL1009","severity":3"#;
+    wait_until("it is an event", || {
+        Ok(fs::read(&stdout)?.windows(alert.len()).any(|it| it == alert.as_bytes()))
+    })?;
+    sys::kill(service.0.id(), libc::SIGTERM)?;
+    service.0.wait()?;
     Ok(())
 }
 
@@ -179,16 +217,17 @@ fn a_standard_error_that_takes_nothing_holds_nobody_up() -> Result<()> {
     // A pipe has room for so much (`pipe(7)`).
     writer.write_all(&[b'\n'; 65_536])?;
     let stdout = scratch.join("stdout");
-    let mut service = Command::new(wanglou_testkit::bins::sensor()?)
+    let service = Command::new(wanglou_testkit::bins::sensor()?)
         .args(["run", "--set", "sensor.events=process"])
         .stdin(Stdio::null())
         .stdout(File::create(&stdout)?)
         .stderr(writer)
         .spawn()?;
+    let mut service = Killed(service);
     wait_until("there are events", || Ok(fs::metadata(&stdout)?.len() > 0))?;
     thread::sleep(Duration::from_millis(500));
-    sys::kill(service.id(), libc::SIGTERM)?;
-    wait_until("it ends", || Ok(service.try_wait()?.is_some_and(|status| status.success())))?;
+    sys::kill(service.0.id(), libc::SIGTERM)?;
+    wait_until("it ends", || Ok(service.0.try_wait()?.is_some_and(|status| status.success())))?;
     drop(reader);
     let lines = fs::read_to_string(&stdout)?;
     let last: Value = serde_json::from_str(lines.lines().last().context("no line")?)?;
@@ -248,6 +287,16 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()>
         thread::sleep(POLL);
     }
     Ok(())
+}
+
+/// However the test ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A disk of 64 KiB.

@@ -181,8 +181,18 @@ impl Log {
 
     /// One of another process of ours, which has summed already.
     fn pass_on(&self, record: &Record<'_>) {
-        self.lock().sink.write(record, clock::boot_ns());
+        let now = clock::boot_ns();
+        if is_last_word(record) {
+            alerts::add(record, now);
+        }
+        self.lock().sink.write(record, now);
     }
+}
+
+/// Whether who said it does not live to write it as an event.
+fn is_last_word(record: &Record<'_>) -> bool {
+    let ends = [ids::FAILED.code, ids::PANICKED.code].contains(&record.id);
+    ends || record.process == Process::Loader.name() && record.level <= Level::Error
 }
 
 impl State {
