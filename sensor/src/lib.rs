@@ -18,6 +18,7 @@ pub mod gap;
 pub mod host;
 pub mod kernel;
 pub mod ledger;
+pub mod log;
 pub mod observation;
 pub mod outlet;
 pub mod outlets;

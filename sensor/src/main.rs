@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 use wanglou_sensor::books::Books;
 use wanglou_sensor::cli::{Cli, Command, Config, Layered, Output, Watch};
 use wanglou_sensor::config::{Layers, Problem};
+use wanglou_sensor::log::{self, ids};
 use wanglou_sensor::output::{Format, Outputs, Pretty};
 use wanglou_sensor::worker::Options;
 use wanglou_sensor::{doctor, kernel, service, watch};
@@ -20,7 +19,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    tracing_subscriber::fmt().with_env_filter(log_filter()).with_writer(std::io::stderr).init();
+    let is_service = matches!(cli.command, Command::Run(_) | Command::Worker);
+    log::init(process(&cli.command));
     let done = match cli.command {
         Command::Watch(options) => run_watch(&options),
         Command::Run(layered) => run_service(&layered),
@@ -32,35 +32,41 @@ fn main() -> ExitCode {
             match kernel::Network::try_from(&connections) {
                 Ok(asked) => {
                     let network = network.then_some(asked);
-                    return kernel::run_loader(&kernel::Request {
+                    Ok(kernel::run_loader(&kernel::Request {
                         sizes,
                         process_events_limit,
                         network,
-                    });
+                    }))
                 }
                 Err(error) => Err(error.into()),
             }
         }
     };
-    done.unwrap_or_else(|error| {
+    let code = done.unwrap_or_else(|error| {
         // A reader that goes away has seen enough.
         let cause = error.root_cause().downcast_ref::<std::io::Error>();
         if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("wanglou-sensor: {error:#}");
+        if is_service {
+            tracing::error!(id = ids::FAILED.code, "{error:#}");
+        } else {
+            eprintln!("wanglou-sensor: {error:#}");
+        }
         ExitCode::FAILURE
-    })
+    });
+    log::finish();
+    code
 }
 
-/// Warnings of the sensor and its probes, unless `WANGLOU_LOG` asks for others: `debug`, or
-/// `wanglou_sensor::kernel=trace`.
-fn log_filter() -> EnvFilter {
-    let default = LevelFilter::WARN.into();
-    EnvFilter::builder()
-        .with_default_directive(default)
-        .with_env_var("WANGLOU_LOG")
-        .from_env_lossy()
+/// Who we are to the log.
+fn process(command: &Command) -> log::Process {
+    match command {
+        Command::Run(_) => log::Process::Supervisor,
+        Command::Worker => log::Process::Worker,
+        Command::Loader { .. } => log::Process::Loader,
+        _ => log::Process::Tool,
+    }
 }
 
 /// Help and version as they are; what is wrong in one line.
@@ -88,7 +94,10 @@ fn event_loop() -> Result<Runtime> {
 
 fn run_service(layered: &Layered) -> Result<ExitCode> {
     match layered.load() {
-        Ok(effective) => event_loop()?.block_on(service::run(effective, &|| layered.layers())),
+        Ok(effective) => {
+            log::configure(&effective.config.log);
+            event_loop()?.block_on(service::run(effective, &|| layered.layers()))
+        }
         Err(problems) => Ok(complain(&problems)),
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use wanglou_api::event::{
-    Boot, Event, EventMeta, Gap as GapView, Host as HostView, Run, Strings, Wanglou,
+    Boot, Event, EventMeta, Gap as GapView, Host as HostView, Log, Run, Strings, Wanglou,
 };
 
 use crate::action::Action;
@@ -12,6 +12,7 @@ use crate::books::{self, Books};
 use crate::clock::Clock;
 use crate::host::Host;
 use crate::ledger::{Balance, ByAction, Cause, Ledger, Losses};
+use crate::log::Alert;
 use crate::output::{Destination, Format, Selection};
 use crate::queue::{Chunk, Queue};
 
@@ -174,6 +175,18 @@ impl Outlet {
         balance
     }
 
+    /// Tells of something that went wrong with the sensor itself.
+    pub fn report_alert(&mut self, clock: Clock, alert: &Alert) {
+        let mut event = metric(clock, alert.time, "alert");
+        if let Some(meta) = &mut event.event {
+            (meta.kind, meta.code) = (Some("alert"), Some(alert.id.as_str()));
+            meta.severity = Some(alert.severity);
+        }
+        event.message = Some(&alert.message);
+        event.log = Some(Log { level: Some(alert.level()) });
+        self.write(None, &mut event);
+    }
+
     /// Writes the last books of a run that was killed, as it would have itself.
     pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &Books) {
         let run_id = killed.page().run.get().to_string();
@@ -229,7 +242,7 @@ impl Outlet {
     }
 }
 
-fn metric(clock: Clock, now: u64, action: &'static str) -> Event<'static> {
+fn metric<'a>(clock: Clock, now: u64, action: &'static str) -> Event<'a> {
     let meta = EventMeta {
         kind: Some("metric"),
         category: Some(Strings::Slice(&["process"])),

@@ -16,6 +16,7 @@ use crate::clock::{self, Clock};
 use crate::credit::Credit;
 use crate::host::Host;
 use crate::ledger::{Balance, ByAction, Cause};
+use crate::log::Alert;
 use crate::outlet::Outlet;
 use crate::output::{Destination, File, Format, Outputs, Selection, Sink, Stdout};
 use crate::queue::{OnFailure, Queue};
@@ -157,6 +158,13 @@ impl Outlets {
     pub fn report_gap(&mut self, clock: Clock, end: u64, recovered: &ByAction) {
         for outlet in self.outlets_mut().filter(|outlet| !outlet.is_failing()) {
             outlet.report_gap(clock, end, recovered);
+        }
+    }
+
+    /// Tells of something that went wrong with the sensor itself.
+    pub fn report_alert(&mut self, clock: Clock, alert: &Alert) {
+        for outlet in self.outlets_mut() {
+            outlet.report_alert(clock, alert);
         }
     }
 

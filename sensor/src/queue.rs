@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::action::Action;
 use crate::books::{Account, Books, Number};
 use crate::ledger::{ByAction, Cause};
+use crate::log::ids;
 use crate::output::{Destination, Sink};
 
 /// A chunk is handed over when it has so many bytes, or at the end of a round.
@@ -198,13 +199,17 @@ impl Shared {
                     count(rest, &self.account().dropped[Cause::OutputFailed as usize]);
                     if failing.replace(error.kind()) != Some(error.kind()) {
                         let output = sink.name();
-                        tracing::error!(output, %error, "cannot write: events are lost until it can");
+                        tracing::error!(
+                            id = ids::OUTPUT_FAILED.code,
+                            "cannot write to {output}: {error}: events are lost until that is over"
+                        );
                     }
                 }
                 (Ok(()), wake) => {
                     end = wake;
                     if failing.take().is_some() {
-                        tracing::warn!(output = sink.name(), "can write again");
+                        let output = sink.name();
+                        tracing::info!(id = ids::OUTPUT_WRITES.code, "can write to {output} again");
                     }
                 }
             }

@@ -20,6 +20,7 @@ use crate::gap::Gap;
 use crate::host::Host;
 use crate::kernel::Request;
 use crate::ledger::{Balance, ByAction, Cause};
+use crate::log::{self, ids};
 use crate::observation::Observation;
 use crate::outlets::{Holes, Outlets};
 use crate::output::{Destination, Format, Outputs, Selection};
@@ -87,6 +88,7 @@ pub async fn work(
     if let Some(last) = &last {
         worker.report_pause(last);
     }
+    worker.report_alerts();
     worker.begin(attached_at)?;
 
     let mut round = interval(ROUND);
@@ -149,6 +151,15 @@ impl Worker {
         self.outlets.report_pause(self.enricher.clock(), pause, last);
     }
 
+    /// Writes as events what went wrong with the sensor itself.
+    fn report_alerts(&mut self) {
+        if self.outlets.wait_for_room(Duration::ZERO) {
+            for alert in log::take_alerts() {
+                self.outlets.report_alert(self.enricher.clock(), &alert);
+            }
+        }
+    }
+
     /// Builds the table, and says that we are ready.
     fn begin(&mut self, attached: u64) -> Result<()> {
         self.whole_until = attached;
@@ -163,7 +174,8 @@ impl Worker {
         page.whole_until.set(attached);
         page.ready.set(1);
         let (processes, _) = self.enricher.table_size();
-        eprintln!("wanglou-sensor: ready: {}; {processes} processes", self.source.describe());
+        let how = self.source.describe();
+        tracing::info!(id = ids::READY.code, "ready: {how}; {processes} processes");
         Ok(())
     }
 
@@ -173,6 +185,8 @@ impl Worker {
         self.source.shed(self.books.page().shed.get() as u32);
         let more = self.take();
         self.source.flush_log();
+        log::tick();
+        self.report_alerts();
         self.take_overdue(false)?;
         self.look_for_losses()?;
         self.books.page().whole_until.set(self.whole_until);
@@ -289,10 +303,13 @@ impl Worker {
         let (_, forgotten) = self.enricher.table_size();
         if forgotten > 0 {
             tracing::warn!(
+                id = ids::TABLE_FULL.code,
                 forgotten,
                 "the process table was full: later events of these know less"
             );
         }
+        log::finish();
+        self.report_alerts();
         let balances = self.outlets.report_ledgers(self.enricher.clock(), clock::boot_ns());
         let failure = self.outlets.close(PATIENCE);
         conclude(failure.as_ref(), &balances)
@@ -343,8 +360,9 @@ fn conclude(failure: Option<&io::Error>, balances: &[(Destination, Balance)]) ->
             );
         }
         let of = if balances.len() > 1 { format!("{}: ", output.name()) } else { String::new() };
-        eprintln!(
-            "wanglou-sensor: done: {of}{produced} events, {delivered} written, {dropped} dropped"
+        tracing::info!(
+            id = ids::DONE.code,
+            "done: {of}{produced} events, {delivered} written, {dropped} dropped"
         );
     }
     Ok(ExitCode::SUCCESS)

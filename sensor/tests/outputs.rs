@@ -87,7 +87,7 @@ fn a_full_disk_is_in_the_books_of_that_output_only() -> Result<()> {
     service.wait_for("cannot write", 1)?;
     fs::remove_file(filler)?;
     let until = Instant::now() + PATIENCE;
-    while !service.told()?.contains("can write again") {
+    while !service.told()?.contains("can write to ") {
         ensure!(Instant::now() < until, "it does not write again: {}", service.told()?);
         storm::run(1, 1)?;
         thread::sleep(Duration::from_millis(100));

@@ -27,6 +27,7 @@ pub use problem::Problem;
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
+use crate::log;
 use crate::output::Outputs;
 use crate::service::{Budget, Limits};
 use crate::source::Backend;
@@ -57,6 +58,8 @@ pub struct Config {
     pub limits: Limits,
     /// Over how long hosts with the same file spread the start of a new worker, seconds.
     pub spread_seconds: u64,
+    /// What the sensor says of itself, and where.
+    pub log: log::Settings,
 }
 
 /// Two thousand processes a second for longer than ten seconds are no cgroup's work; six thousand events cost
@@ -75,6 +78,7 @@ impl Default for Config {
             outputs: Outputs::default(),
             limits: Limits::default(),
             spread_seconds: 60,
+            log: log::Settings::default(),
         }
     }
 }

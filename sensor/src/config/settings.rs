@@ -12,6 +12,7 @@ use super::raw::Raw;
 use crate::action::Category;
 use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
+use crate::log::{Destination, MAX_FILE_BYTES, MIN_FILE_BYTES};
 use crate::output::{MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Selection};
 
 /// A setting: where it stands, how its value is checked and kept, and how it is written.
@@ -23,6 +24,9 @@ pub(super) struct Setting {
 
 /// Those that count at once when they change; for all others a new worker is started.
 pub(super) const AT_ONCE: &[&str] = &[
+    "log.to",
+    "log.directory",
+    "log.file_bytes",
     "sensor.spread_seconds",
     "budget.cpu_percent",
     "budget.memory_bytes",
@@ -99,7 +103,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         path: "output.file.path",
-        set: |to, raw| raw.text(absolute).map(|value| to.outputs.file.path = value),
+        set: |to, raw| raw.text(file).map(|value| to.outputs.file.path = value),
         show: |of| quoted(of.outputs.file.path.display()),
     },
     Setting {
@@ -162,6 +166,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |to, raw| none_or(raw, 1.0..=10_000.0).map(|value| to.limits.cpu_percent = value),
         show: |of| of.limits.cpu_percent.to_string(),
     },
+    Setting {
+        path: "log.level",
+        set: |to, raw| raw.text(str::parse).map(|value| to.log.level = value),
+        show: |of| quoted(&of.log.level),
+    },
+    Setting {
+        path: "log.to",
+        set: |to, raw| raw.text(destination).map(|value| to.log.to = value),
+        show: |of| quoted(of.log.to.name()),
+    },
+    Setting {
+        path: "log.directory",
+        set: |to, raw| raw.text(absolute).map(|value| to.log.directory = value),
+        show: |of| quoted(of.log.directory.display()),
+    },
+    Setting {
+        path: "log.file_bytes",
+        set: |to, raw| {
+            raw.number(MIN_FILE_BYTES..=MAX_FILE_BYTES).map(|value| to.log.file_bytes = value)
+        },
+        show: |of| of.log.file_bytes.to_string(),
+    },
 ];
 
 /// Less than the sensor needs at rest would only ever trip.
@@ -194,14 +220,25 @@ fn queue_bytes(raw: &Raw) -> Result<usize, String> {
 /// A service has no folder of its own.
 fn absolute(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    let is_file = path.is_absolute() && path.file_name().is_some() && !text.ends_with('/');
-    let good = text.is_empty() || is_file;
-    good.then_some(path).ok_or_else(|| "it has to be the absolute path of a file".to_owned())
+    if path.is_absolute() { Ok(path) } else { Err("it has to begin with /".to_owned()) }
+}
+
+fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Ok(PathBuf::new());
+    }
+    let is_file = !text.ends_with('/');
+    is_file.then(|| absolute(text)).unwrap_or_else(|| Err("it has to be a file".to_owned()))
 }
 
 fn category(text: &str) -> Result<Category, String> {
     let found = Category::ALL.into_iter().find(|category| category.name() == text);
     found.ok_or_else(|| one_of(Category::ALL.iter().map(|category| category.name())))
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    let found = Destination::ALL.into_iter().find(|to| to.name() == text);
+    found.ok_or_else(|| one_of(Destination::ALL.iter().map(|to| to.name())))
 }
 
 fn ring_bytes(raw: &Raw) -> Result<u32, String> {

@@ -59,6 +59,27 @@ fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn the_log_has_settings_of_its_own() {
+    let text = "[log]\nlevel = \"warn,kernel=debug\"\nto = \"files\"\nfile_bytes = 65536\n";
+    let log = of_text(text).expect("a configuration").config.log;
+    assert_eq!(log.level.to_string(), "warning,kernel=debug");
+    assert_eq!((log.to.name(), log.file_bytes), ("files", 65_536));
+
+    let text =
+        "log.level = \"loud\"\nlog.to = \"disk\"\nlog.directory = \"here\"\nlog.file_bytes = 1\n";
+    let problems = of_text(text).expect_err("nothing of this is right");
+    let expected = [
+        "sensor.toml:1: log.level = \"loud\": `loud` is no level",
+        "sensor.toml:2: log.to = \"disk\": it has to be one of stderr, journald, files",
+        "sensor.toml:3: log.directory = \"here\": it has to begin with /",
+        "sensor.toml:4: log.file_bytes = 1: it has to be from 65536 to 1073741824",
+    ];
+    for expected in expected {
+        assert!(problems.iter().any(|told| told.starts_with(expected)), "{problems:#?}");
+    }
+}
+
+#[test]
 fn text_that_is_no_toml_is_told_with_its_line() {
     let problems = of_text("[sensor]\nbackend = \n").expect_err("no value");
     assert!(problems[0].starts_with("sensor.toml:2: "), "{problems:?}");

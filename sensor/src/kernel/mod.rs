@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use wanglou_sensor_common::{ARGS_LARGE, ARGS_MAX};
 
 use crate::filter::Filter;
+use crate::log::ids;
 
 pub use counters::{CounterMap, Totals};
 pub use log::ProbeLog;
@@ -105,7 +106,7 @@ pub fn run_loader(request: &Request) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("wanglou-sensor: the loader cannot hand over: {error}");
+            tracing::error!(id = ids::LOADER_FAILED.code, "the loader cannot hand over: {error}");
             ExitCode::FAILURE
         }
     }

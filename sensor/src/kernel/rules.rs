@@ -9,6 +9,7 @@ use thiserror::Error;
 use wanglou_sensor_common::EXECUTABLE_MAX;
 
 use crate::filter::{Tables, Trie};
+use crate::log::ids;
 use crate::procfs::cgroup::Cgroups;
 
 /// Why rules cannot be looked up.
@@ -94,7 +95,10 @@ fn cgroups(tables: &Tables) -> BTreeMap<u64, u64> {
         match id(path) {
             Some(id) => *known.entry(id).or_insert(0) |= rules,
             None => {
-                eprintln!("wanglou-sensor: no cgroup {path}: a rule that names it finds nothing");
+                tracing::warn!(
+                    id = ids::NO_SUCH_CGROUP.code,
+                    "no cgroup {path}: a rule that names it finds nothing"
+                );
             }
         }
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::sys;
+use crate::log::ids;
 
 /// Programs whose time is of interest.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl RunTime {
             Ok(statistics) => statistics,
             Err(error) => {
                 self.allowed.set(false);
-                tracing::warn!(%error, "the kernel does not time probes for us: their cost is not counted");
+                tracing::warn!(id = ids::PROBES_NOT_TIMED.code, %error, "the kernel does not time probes for us: their cost is not counted");
                 return None;
             }
         };

@@ -93,7 +93,7 @@ impl Pretty {
             "exec" => (action, Style::Good),
             "uid_change" => ("uid", Style::Notice),
             "gid_change" => ("gid", Style::Notice),
-            "gap" => (action, Style::Bad),
+            "gap" | "alert" => (action, Style::Bad),
             "fork" | "end" | "ledger" => (action, Style::Dim),
             _ => connection::action(action).unwrap_or((action, Style::Plain)),
         };
@@ -104,6 +104,7 @@ impl Pretty {
         match (wanglou.ledger, wanglou.gap) {
             (Some(ledger), _) => self.summary(line, |text| summary::ledger(ledger, text)),
             (_, Some(gap)) => self.summary(line, |text| summary::gap(event, gap, text)),
+            _ if event.message.is_some() => self.summary(line, |text| summary::alert(event, text)),
             _ => self.process(event, action, depth, line),
         }
     }

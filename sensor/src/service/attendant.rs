@@ -24,6 +24,7 @@ use crate::books::Books;
 use crate::channel;
 use crate::config::{Config, Effective};
 use crate::kernel::CounterMap;
+use crate::log::{self, Alert, Ear, ids};
 use crate::output::Selection;
 use crate::source;
 
@@ -36,6 +37,9 @@ pub(super) struct Attendant {
     socket: AsyncFd<OwnedFd>,
     books: Books,
     attached: Option<Probes>,
+    said: Ear,
+    /// Those that it is to write.
+    alerts: Vec<Alert>,
     /// Gone after its process.
     _cgroup: Option<Cgroup>,
 }
@@ -74,11 +78,13 @@ impl Attendant {
         // Version 2 wants nobody where the worker would be until it is moved.
         let cgroup = Cgroup::new(&effective.config.limits).inspect_err(without_limits).ok();
         let (ours, theirs) = channel::pair()?;
+        let (said, stderr) = Ear::new()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
         for variable in notify::VARIABLES {
             command.env_remove(variable);
         }
+        command.stderr(stderr).env(log::PIPE, effective.config.log.level.to_string());
         let child = Command::from(command).kill_on_drop(true).spawn()?;
         if let Some(worker) = child.id() {
             be_the_first_to_suffer(worker);
@@ -89,20 +95,24 @@ impl Attendant {
         });
         let books = Books::new()?;
         books.page().shed.set(shed.into());
-        let start = Start { version: VERSION, config: effective.to_string() };
+        let (config, alerts) = (effective.to_string(), log::take_alerts());
+        let start = Start { version: VERSION, config, alerts };
         let mut fds = vec![books.as_fd()];
         fds.extend(last.map(|last| last.as_fd()));
         // A pipe that is broken here is no reader that has seen enough.
-        channel::send(&ours, &start, &fds)
-            .map_err(|error| io::Error::other(format!("it does not listen: {error}")))?;
+        if let Err(error) = channel::send(&ours, &start, &fds) {
+            log::hand_over(start.alerts);
+            return Err(io::Error::other(format!("it does not listen: {error}")));
+        }
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok(Self { child, socket, books, attached: None, _cgroup: cgroup })
+        let alerts = start.alerts;
+        Ok(Self { child, socket, books, attached: None, said, alerts, _cgroup: cgroup })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
     pub(super) async fn ended(&mut self) -> io::Result<Ended> {
-        loop {
+        let status = loop {
             tokio::select! {
                 // What it said before its end comes first.
                 biased;
@@ -111,12 +121,16 @@ impl Attendant {
                     match channel::receive::<Attached>(self.socket.get_ref()) {
                         Ok((attached, fds)) => self.attached = Some(self.take(&attached, fds)?),
                         // One that does not speak any more is about to be gone.
-                        Err(_) => return Ok(how(self.child.wait().await?)),
+                        Err(_) => break self.child.wait().await?,
                     }
                 }
-                status = self.child.wait() => return Ok(how(status?)),
+                () = self.said.listen() => {}
+                status = self.child.wait() => break status?,
             }
-        }
+        };
+        // What it said last explains its end.
+        self.said.drain();
+        Ok(how(status))
     }
 
     fn take(&self, attached: &Attached, fds: Vec<OwnedFd>) -> io::Result<Probes> {
@@ -159,13 +173,18 @@ impl Attendant {
             // One that has just ended needs no signal.
             let _ = kill_process(pid, Signal::TERM);
         }
-        match timeout(PATIENCE, self.child.wait()).await {
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        self.said.drain();
+        match ended {
             Ok(status) => Ok(match how(status.context("cannot wait for the worker")?) {
                 Ended::Done(code) => code,
                 Ended::Killed(_) => ExitCode::FAILURE,
             }),
             Err(_) => {
-                eprintln!("wanglou-sensor: the worker does not end: it is killed");
+                tracing::error!(
+                    id = ids::WORKER_DOES_NOT_END.code,
+                    "the worker does not end: it is killed"
+                );
                 self.child.kill().await.context("cannot kill the worker")?;
                 Ok(ExitCode::FAILURE)
             }
@@ -175,6 +194,10 @@ impl Attendant {
     /// Its books, now that it is gone; those of one that could not close them itself are closed. `None` if
     /// it has not written anything.
     pub(super) fn close_books(self, config: &Config, was_killed: bool) -> Option<Books> {
+        if !self.is_ready() {
+            // It may not have written them.
+            log::hand_over(self.alerts);
+        }
         if self.books.page().run.get() == 0 {
             return None;
         }
@@ -200,18 +223,23 @@ fn be_the_first_to_suffer(worker: u32) {
     const NICER: i32 = 5;
     let path = format!("/proc/{worker}/oom_score_adj");
     if let Err(error) = fs::write(&path, FIRST) {
-        tracing::warn!(%error, path, "the worker is not the first to be ended");
+        tracing::warn!(
+            id = ids::NOT_FIRST_TO_END.code,
+            %error,
+            path,
+            "the worker is not the first to be ended"
+        );
     }
     let pid = Pid::from_raw(worker.cast_signed());
     let nicer = getpriority_process(pid).and_then(|now| setpriority_process(pid, now + NICER));
     if let Err(error) = nicer {
-        tracing::warn!(%error, "the worker is as important as others");
+        tracing::warn!(id = ids::NOT_NICER.code, %error, "the worker is as important as others");
     }
 }
 
 /// It works all the same where the host does not allow them.
 fn without_limits(error: &CgroupError) {
-    eprintln!("wanglou-sensor: the worker has no limits of its own: {error}");
+    tracing::warn!(id = ids::NO_LIMITS.code, "the worker has no limits of its own: {error}");
 }
 
 fn how(status: ExitStatus) -> Ended {

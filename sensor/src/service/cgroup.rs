@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::log::ids;
 use crate::procfs::cgroup::{Hierarchy, of_controller, path, unified};
 
 const WORKER: &str = "wanglou-worker.";
@@ -203,5 +204,9 @@ fn remove(folder: &Path) {
             _ => return,
         }
     }
-    tracing::warn!(folder = %folder.display(), "a cgroup is still in use: the next start removes it");
+    let folder = folder.display();
+    tracing::warn!(
+        id = ids::CGROUP_LEFT.code,
+        "the cgroup {folder} is still in use: the next start removes it"
+    );
 }

@@ -1,3 +1,5 @@
+use crate::log::Alert;
+
 /// Raised with every change that an older reader would misunderstand.
 pub(super) const VERSION: u32 = 1;
 
@@ -10,6 +12,9 @@ pub(super) struct Start {
     /// The settings, as a file would have them.
     #[prost(string, tag = "2")]
     pub(super) config: String,
+    /// What went wrong before it was there, to be written as events.
+    #[prost(message, repeated, tag = "3")]
+    pub(super) alerts: Vec<Alert>,
 }
 
 /// Worker to supervisor, once: its probes are attached. Beside it the map in which they count, and the

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::log::ids;
+
 const SOCKET: &str = "NOTIFY_SOCKET";
 const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
@@ -38,7 +40,8 @@ impl Notify {
     /// Who is named in the environment.
     pub(super) fn of_environment() -> Self {
         let variable = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let is_for_us = variable(WATCHDOG_PID).is_none_or(|pid| pid == std::process::id().into());
+        let is_for_us =
+            variable(WATCHDOG_PID).is_none_or(|pid| pid == u64::from(std::process::id()));
         let watchdog = variable(WATCHDOG_USEC).filter(|usec| is_for_us && *usec > 0);
         Self::to(env::var_os(SOCKET).as_deref(), watchdog.map(Duration::from_micros))
     }
@@ -47,7 +50,8 @@ impl Notify {
         let socket = address.and_then(|address| {
             open(address)
                 .inspect_err(|error| {
-                    eprintln!("wanglou-sensor: cannot notify {}: {error}", address.display());
+                    let address = address.display();
+                    tracing::warn!(id = ids::NOT_NOTIFIED.code, "cannot notify {address}: {error}");
                 })
                 .ok()
         });
@@ -101,7 +105,10 @@ impl Notify {
         if let Err(error) = sent
             && !std::mem::replace(&mut self.has_failed, true)
         {
-            eprintln!("wanglou-sensor: the service manager does not hear us: {error}");
+            tracing::warn!(
+                id = ids::NOT_NOTIFIED.code,
+                "the service manager does not hear us: {error}"
+            );
         }
     }
 }

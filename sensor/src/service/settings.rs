@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Applied, Change, Config, Effective, Layers};
+use crate::log::ids;
 use crate::spread::Spread;
 
 /// Settings, and what the worker that there is has of them.
@@ -50,9 +51,11 @@ impl<'a> Settings<'a> {
             Ok(new) => new,
             Err(problems) => {
                 for problem in problems {
-                    eprintln!("wanglou-sensor: {problem}");
+                    tracing::error!(
+                        id = ids::SETTINGS_REFUSED.code,
+                        "{problem}: the settings in force stay"
+                    );
                 }
-                eprintln!("wanglou-sensor: settings: those in force stay");
                 return;
             }
         };
@@ -64,11 +67,15 @@ impl<'a> Settings<'a> {
             self.due = Some(Instant::now() + offset);
         }
         if !changes.is_empty() {
-            eprintln!("wanglou-sensor: settings: {}", line(&changes, offset));
+            let changes = line(&changes, offset);
+            tracing::info!(id = ids::SETTINGS_CHANGED.code, "settings: {changes}");
         } else if by_hand && self.due.is_some() {
-            eprintln!("wanglou-sensor: settings: a new worker takes what has been waiting");
+            tracing::info!(
+                id = ids::SETTINGS_CHANGED.code,
+                "settings: a new worker takes what has been waiting"
+            );
         } else if by_hand {
-            eprintln!("wanglou-sensor: settings: nothing has changed");
+            tracing::info!(id = ids::SETTINGS_CHANGED.code, "settings: nothing has changed");
         }
     }
 

@@ -12,6 +12,7 @@ use super::settings::Settings;
 use super::told::{Told, Word};
 use crate::config::{Config, DEFAULT_FILE, Effective, Layers};
 use crate::host;
+use crate::log::{self, ids};
 use crate::spread::Spread;
 use crate::worker::write_last_ledgers;
 
@@ -81,7 +82,9 @@ impl Supervisor<'_> {
                 Err(error) if !self.worked => return Err(error).context("cannot start a worker"),
                 Err(error) => {
                     let pause = self.longer();
-                    self.tell(format!("cannot start a worker: {error}: again in {pause:?}"));
+                    let what = format!("cannot start a worker: {error}: again in {pause:?}");
+                    tracing::error!(id = ids::WORKER_NOT_STARTED.code, "{what}");
+                    self.set_status(what);
                     pause
                 }
                 Ok(mut worker) => {
@@ -127,7 +130,7 @@ impl Supervisor<'_> {
             match word {
                 Word::End => return Ok(Event::Told),
                 Word::Reload | Word::Changed => self.reload(word),
-                Word::Tick => {}
+                Word::Tick => log::tick(),
             }
             if self.settings.is_due() {
                 return Ok(Event::Outdated);
@@ -153,10 +156,12 @@ impl Supervisor<'_> {
                 Verdict::Shed(level) => {
                     worker.shed(level);
                     let what = breaker::given_up(level);
-                    eprintln!("wanglou-sensor: breaker: {usage}: {what} given up");
+                    tracing::warn!(id = ids::SHEDDING.code, "breaker: {usage}: {what} given up");
                 }
                 Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),
-                Verdict::Recovered => eprintln!("wanglou-sensor: breaker closed: {usage}"),
+                Verdict::Recovered => {
+                    tracing::info!(id = ids::BREAKER_CLOSED.code, "breaker closed: {usage}");
+                }
             }
         }
     }
@@ -177,16 +182,22 @@ impl Supervisor<'_> {
             }
             Event::Gone(ended) => {
                 let pause = self.longer();
-                self.tell(format!("the worker {ended}: another one in {pause:?}"));
+                let what = format!("the worker {ended}: another one in {pause:?}");
+                tracing::error!(id = ids::WORKER_GONE.code, "{what}");
+                self.set_status(what);
                 (ExitCode::FAILURE, Some(pause))
             }
             Event::Stuck => {
-                self.tell(format!("the worker is not ready after {START:?}: another one"));
+                let what = format!("the worker is not ready after {START:?}: another one");
+                tracing::error!(id = ids::WORKER_STUCK.code, "{what}");
+                self.set_status(what);
                 self.told.meanwhile(worker.stop()).await?;
                 (ExitCode::FAILURE, Some(self.longer()))
             }
             Event::TooMuch(usage, rest) => {
-                self.tell(format!("breaker open: {usage}: at rest for {rest:?}"));
+                let what = format!("breaker open: {usage}: at rest for {rest:?}");
+                tracing::error!(id = ids::BREAKER_OPEN.code, "{what}");
+                self.set_status(what);
                 (self.told.meanwhile(worker.stop()).await?, Some(rest))
             }
             Event::Outdated => (self.told.meanwhile(worker.stop()).await?, Some(Duration::ZERO)),
@@ -207,7 +218,7 @@ impl Supervisor<'_> {
                             self.told.notify.ready(&self.status);
                         }
                     }
-                    Word::Tick => {}
+                    Word::Tick => log::tick(),
                 },
                 () = sleep(left) => return true,
             }
@@ -220,7 +231,9 @@ impl Supervisor<'_> {
             self.told.notify.reloading();
         }
         self.settings.reload(word == Word::Reload);
-        self.breaker.set_budget(self.settings.config().budget);
+        let config = self.settings.config();
+        self.breaker.set_budget(config.budget);
+        log::configure(&config.log);
     }
 
     /// This pause; the next one is twice as long.
@@ -231,12 +244,7 @@ impl Supervisor<'_> {
         Duration::from_millis(now.as_millis() as u64)
     }
 
-    /// Says something in a line, and to the service manager.
-    fn tell(&mut self, what: String) {
-        eprintln!("wanglou-sensor: {what}");
-        self.set_status(what);
-    }
-
+    /// What the service manager shows of us.
     fn set_status(&mut self, status: String) {
         self.status = status;
         self.told.notify.status(&self.status);

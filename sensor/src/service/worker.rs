@@ -12,6 +12,7 @@ use super::message::{Attached, Start, VERSION};
 use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
+use crate::log;
 use crate::output::Format;
 use crate::source::Source;
 use crate::worker::{self, Options};
@@ -33,6 +34,8 @@ pub async fn run_worker() -> Result<ExitCode> {
             anyhow::anyhow!("{}", problems.first().map_or(String::new(), ToString::to_string))
         })?
         .config;
+    log::set_level(&config.log.level);
+    log::hand_over(start.alerts);
     let request = config.request();
     let options = Options {
         backend: config.backend,

@@ -23,6 +23,7 @@ use self::screen::Screen;
 use self::socket::Namespace;
 use crate::clock::boot_ns;
 use crate::kernel::Network;
+use crate::log::ids;
 use crate::observation::{
     Action, Connection, Disconnect, Observation, Owner, Provider, State, Turn,
 };
@@ -139,7 +140,7 @@ pub fn open_or_go_without(network: Option<&Network>) -> Option<SockDiag> {
     match SockDiag::open(network?.clone()) {
         Ok(sockets) => Some(sockets),
         Err(error) => {
-            tracing::warn!(%error, "sockets are not listed: the kernel has no sock_diag");
+            tracing::warn!(id = ids::NO_SOCK_DIAG.code, %error, "sockets are not listed: the kernel has no sock_diag");
             None
         }
     }
@@ -149,7 +150,7 @@ pub fn open_or_go_without(network: Option<&Network>) -> Option<SockDiag> {
 /// `tcp_diag`.
 pub fn look_or_give_up(sockets: &mut Option<SockDiag>, on: &mut dyn FnMut(&Observation<'_>)) {
     if let Some(Err(error)) = sockets.as_mut().map(|sockets| sockets.look(on)) {
-        tracing::warn!(%error, "sockets are not listed: modprobe tcp_diag may help");
+        tracing::warn!(id = ids::SOCKETS_GIVEN_UP.code, %error, "sockets are not listed: modprobe tcp_diag may help");
         *sockets = None;
     }
 }

@@ -15,6 +15,7 @@ use rustix::net::{
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::message::{self, Socket};
+use crate::log::ids;
 
 /// Datagrams of a dump are at most so large (`NLMSG_GOODSIZE` and more, `netlink_dump`).
 const BUFFER: usize = 64 << 10;
@@ -39,9 +40,13 @@ pub(super) fn every_namespace() -> io::Result<Vec<Namespace>> {
         match entered.join() {
             Ok(Ok(socket)) => namespaces.push(Namespace { inode: inode as u32, socket }),
             Ok(Err(error)) => {
-                tracing::warn!(inode, %error, "the sockets of a network namespace are not listed");
+                tracing::warn!(id = ids::NAMESPACE_NOT_LISTED.code, inode, %error, "the sockets of a network namespace are not listed");
             }
-            Err(_) => tracing::error!(inode, "cannot enter a network namespace"),
+            Err(_) => tracing::error!(
+                id = ids::NAMESPACE_NOT_ENTERED.code,
+                inode,
+                "cannot enter a network namespace"
+            ),
         }
     }
     Ok(namespaces)

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::decode::{self, Decoder};
 use crate::kernel::{ProbeLog, Probes, Request, Totals};
 use crate::ledger::Cause;
+use crate::log::ids;
 use crate::observation::{Action as Seen, Observation};
 use crate::procfs;
 use crate::sock_diag::{self, SockDiag};
@@ -106,7 +107,9 @@ impl Ebpf {
                 match self.decoder.decode(record) {
                     Ok(seen) => complete(&mut self.procfs, seen, on),
                     // No event: the process is told of by its next one.
-                    Err(error) => tracing::error!(%error, "a record of the iterator is refused"),
+                    Err(error) => {
+                        tracing::error!(id = ids::ITERATOR_REFUSED.code, %error, "a record of the iterator is refused");
+                    }
                 }
             }
             let left = rest.len();
@@ -140,7 +143,7 @@ impl Source for Ebpf {
             match decoder.decode(record) {
                 Ok(seen) => on(&seen),
                 Err(error) => {
-                    tracing::error!(%error, kind = ?decode::kind(record), "a record is refused");
+                    tracing::error!(id = ids::RECORD_REFUSED.code, %error, kind = ?decode::kind(record), "a record is refused");
                     *refused += 1;
                 }
             }

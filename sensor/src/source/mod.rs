@@ -15,6 +15,7 @@ use crate::action::Action;
 use crate::books::Books;
 use crate::kernel::Request;
 use crate::ledger::Cause;
+use crate::log::ids;
 use crate::observation::Observation;
 
 /// A way to see what processes do.
@@ -121,7 +122,10 @@ pub fn open(
         Backend::Auto => by_ebpf().or_else(|ebpf| {
             let source = by_cn_proc()
                 .map_err(|cn_proc| SourceError::Neither { ebpf: ebpf.clone(), cn_proc })?;
-            eprintln!("wanglou-sensor: watching by cn_proc, as eBPF cannot serve: {ebpf}");
+            tracing::warn!(
+                id = ids::SECOND_CHOICE.code,
+                "watching by cn_proc, as eBPF cannot serve: {ebpf}"
+            );
             Ok(source)
         }),
     }

@@ -61,9 +61,9 @@ pub fn recovered(event: &Value) -> bool {
     field(event, "wanglou.recovered") == Some(&Value::Bool(true))
 }
 
-/// Whether this is one of the sensor's own book-keeping lines.
+/// Whether this is one of the lines that the sensor writes of itself.
 pub fn is_metric(event: &Value) -> bool {
-    matches!(action(event), "ledger" | "gap")
+    matches!(action(event), "ledger" | "gap" | "alert")
 }
 
 /// All events of a run, in order.

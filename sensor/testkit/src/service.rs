@@ -42,6 +42,13 @@ impl Service {
     /// The same, with more arguments or variables, or another standard output than the file that
     /// [`stop`](Self::stop) reads.
     pub fn start_as(settings: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Self> {
+        let mut service = Self::launch(settings, prepare)?;
+        service.wait_for(READY, 1)?;
+        Ok(service)
+    }
+
+    /// The same, without waiting.
+    pub fn launch(settings: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Self> {
         let scratch = Scratch::new("service")?;
         let mut command = Command::new(bins::sensor()?);
         command
@@ -51,14 +58,17 @@ impl Service {
             .stdout(File::create(scratch.join("stdout"))?)
             .stderr(File::create(scratch.join("stderr"))?);
         prepare(&mut command);
-        let mut service = Self { child: command.spawn()?, scratch };
-        service.wait_for(READY, 1)?;
-        Ok(service)
+        Ok(Self { child: command.spawn()?, scratch })
     }
 
     /// What it has written on stderr.
     pub fn told(&self) -> Result<String> {
         Ok(fs::read_to_string(self.scratch.join("stderr"))?)
+    }
+
+    /// How much it has written on standard output.
+    pub fn output_bytes(&self) -> Result<u64> {
+        Ok(fs::metadata(self.scratch.join("stdout"))?.len())
     }
 
     /// Waits until it has said something so many times.

@@ -29,6 +29,10 @@ pub struct Event<'a> {
     pub network: Option<Network<'a>>,
     /// `error`.
     pub error: Option<Error<'a>>,
+    /// `log`: Of an `alert`.
+    pub log: Option<Log<'a>>,
+    /// `message`: Of an `alert`, what the sensor's log says.
+    pub message: Option<&'a str>,
     /// `wanglou`.
     pub wanglou: Option<Wanglou<'a>>,
 }
@@ -46,6 +50,8 @@ impl Json for Event<'_> {
         object.field("\"destination\":", self.destination.as_ref());
         object.field("\"network\":", self.network.as_ref());
         object.field("\"error\":", self.error.as_ref());
+        object.field("\"log\":", self.log.as_ref());
+        object.field("\"message\":", self.message.as_ref());
         object.field("\"wanglou\":", self.wanglou.as_ref());
         object.end();
     }
@@ -54,7 +60,7 @@ impl Json for Event<'_> {
 /// ECS `event.*`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EventMeta<'a> {
-    /// `event.kind`: `event` or `metric`.
+    /// `event.kind`: `event`, `metric` or `alert`.
     pub kind: Option<&'a str>,
     /// `event.category`.
     pub category: Option<Strings<'a>>,
@@ -76,6 +82,10 @@ pub struct EventMeta<'a> {
     pub outcome: Option<&'a str>,
     /// `event.duration`: Of an attempt, how long the handshake took; of a connection that is over, how long it lasted; ns.
     pub duration: Option<u64>,
+    /// `event.code`: Of an `alert`, the number of the message, `WL1001`: see `docs/operations.md`.
+    pub code: Option<&'a str>,
+    /// `event.severity`: Of an `alert`, what syslog has for its level: 3 is an error.
+    pub severity: Option<u32>,
 }
 
 impl Json for EventMeta<'_> {
@@ -92,6 +102,8 @@ impl Json for EventMeta<'_> {
         object.field("\"original_bytes\":", self.original_bytes.as_ref());
         object.field("\"outcome\":", self.outcome.as_ref());
         object.field("\"duration\":", self.duration.as_ref());
+        object.field("\"code\":", self.code.as_ref());
+        object.field("\"severity\":", self.severity.as_ref());
         object.end();
     }
 }
@@ -473,6 +485,21 @@ impl Json for Error<'_> {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"code\":", self.code.as_ref());
+        object.end();
+    }
+}
+
+/// ECS `log.*`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Log<'a> {
+    /// `log.level`: `error`, or what is worse.
+    pub level: Option<&'a str>,
+}
+
+impl Json for Log<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"level\":", self.level.as_ref());
         object.end();
     }
 }

@@ -94,6 +94,8 @@ fn full_event() -> Value {
             retransmits: Some(1),
         }),
         error: Some(Error { code: Some("ECONNRESET") }),
+        log: Some(Log { level: Some("error") }),
+        message: Some("the worker was ended by signal 9: another one in 100ms"),
         wanglou: Some(Wanglou {
             run: Some(Run { id: Some("8123456789012") }),
             cgroup: Some(Cgroup { id: Some(4711) }),
@@ -141,6 +143,8 @@ fn meta() -> EventMeta<'static> {
         original_bytes: Some(Strings::Slice(&["process.args"])),
         outcome: Some("success"),
         duration: Some(12_000_000),
+        code: Some("WL1001"),
+        severity: Some(3),
     }
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::sink::{Sink, write_all};
 use super::{Compression, FileSettings};
 use crate::clock;
+use crate::log::ids;
 use packing::Packer;
 use shelf::Shelf;
 
@@ -102,7 +103,11 @@ impl File {
     fn tidy(&mut self) {
         if let Err(error) = self.tidy_up() {
             let path = self.settings.path.display();
-            tracing::warn!(%path, %error, "cannot tidy up the files that were turned over");
+            tracing::warn!(
+                id = ids::FILES_NOT_TIDY.code,
+                %path,
+                "cannot tidy up the files that were turned over: {error}"
+            );
         }
     }
 

@@ -14,6 +14,7 @@ use zstd::stream::write::Encoder;
 
 use super::MODE;
 use super::shelf::{PART, packed, with_ending};
+use crate::log::ids;
 
 /// The fastest that is worth while: lines of JSON become a tenth.
 const LEVEL: i32 = 1;
@@ -46,7 +47,11 @@ impl Packer {
             for file in files {
                 if let Err(error) = pack(&file) {
                     let path = file.display();
-                    tracing::warn!(%path, %error, "cannot pack a file: it stays as it is");
+                    tracing::warn!(
+                        id = ids::FILE_NOT_PACKED.code,
+                        %path,
+                        "cannot pack a file, it stays as it is: {error}"
+                    );
                 }
             }
         };

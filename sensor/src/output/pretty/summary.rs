@@ -30,6 +30,11 @@ pub(super) fn gap(event: &Event<'_>, gap: Gap<'_>, text: &mut String) {
     }
 }
 
+pub(super) fn alert(event: &Event<'_>, text: &mut String) {
+    let code = event.event.and_then(|meta| meta.code).unwrap_or("-");
+    _ = write!(text, "{code} {}", event.message.unwrap_or_default());
+}
+
 fn all(causes: &BTreeMap<String, Counts>) -> u64 {
     causes.values().flat_map(BTreeMap::values).sum()
 }

@@ -151,6 +151,15 @@ fn the_books_fit_in_a_line() {
 }
 
 #[test]
+fn an_alert_says_what_it_is() {
+    let mut event = event("alert", "0", Process::default());
+    event.event =
+        Some(EventMeta { action: Some("alert"), code: Some("WL1001"), ..Default::default() });
+    event.message = Some("the worker has failed");
+    assert_eq!(shown(None, &event), "09:35:00.123 alert     WL1001 the worker has failed\n");
+}
+
+#[test]
 fn a_build_looks_like_a_tree() {
     let mut pretty = pretty(Some(80), true);
     let mut out = Vec::new();

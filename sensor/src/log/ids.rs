@@ -1,0 +1,226 @@
+//! Every message that an operator is told of unasked has a number that never changes, and stands here with what
+//! it means and what to do. docs/operations.md has the same table.
+
+use super::Level;
+
+/// A message.
+#[derive(Clone, Copy, Debug)]
+pub struct Id {
+    /// `WL` and four digits. One that is not used any more is never used for another.
+    pub code: &'static str,
+    /// How severe it is.
+    pub level: Level,
+    /// What it means.
+    pub means: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+macro_rules! table {
+    ($($name:ident $code:literal $level:ident $means:literal, $advice:literal;)*) => {
+        $(
+            #[doc = $means]
+            pub const $name: Id =
+                Id { code: $code, level: Level::$level, means: $means, advice: $advice };
+        )*
+        /// All of them, by name.
+        pub const ALL: &[(&str, Id)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+table! {
+    WORKER_GONE "WL1001" Error
+        "the worker was ended by a signal, or has failed; another one is started",
+        "look for who sent the signal (`dmesg` for the OOM killer), or for the worker's own message before";
+    WORKER_STUCK "WL1002" Error
+        "the worker was not ready after two minutes; another one is started",
+        "see whether /proc answers and the host has CPU to spare";
+    WORKER_NOT_STARTED "WL1003" Error
+        "no worker can be started; it is tried again",
+        "see limits on processes, memory and open files";
+    WORKER_DOES_NOT_END "WL1004" Error
+        "the worker did not end within 15 s when it was told to, and was killed",
+        "see whether the output takes what is written";
+    BREAKER_OPEN "WL1005" Error
+        "the sensor cost more than its budget and has stopped itself for a while",
+        "see what the host does; narrow `sensor.events` or `network.filter`, or raise `budget.*`";
+    BREAKER_CLOSED "WL1006" Notice
+        "the sensor has been within its budget since it came back",
+        "nothing";
+    NOT_FIRST_TO_END "WL1007" Warning
+        "the kernel would not end the worker first where memory is short",
+        "let the supervisor write `/proc/PID/oom_score_adj`";
+    NOT_NICER "WL1008" Warning
+        "the worker does not stand back where CPU is short",
+        "let the supervisor call `setpriority(2)`";
+    FAILED "WL1009" Error
+        "supervisor or worker ends, and why",
+        "as the message says";
+    PANICKED "WL1010" Error
+        "a fault in the sensor itself, and where",
+        "report it";
+    SHEDDING "WL1011" Warning
+        "the sensor costs more than its budget and gives up events; or takes a step back from that",
+        "see what the host does; narrow `sensor.events` or `network.filter`, or raise `budget.*`";
+    SETTINGS_REFUSED "WL1012" Error
+        "settings that were read again are wrong: those in force stay",
+        "correct what the message names";
+    SETTINGS_CHANGED "WL1013" Notice
+        "settings were read again, and what has changed",
+        "nothing";
+    NO_LIMITS "WL1014" Warning
+        "the worker has no cgroup of its own, and so no limits",
+        "as the message says, or take `limits.*` away";
+    CGROUP_LEFT "WL1015" Warning
+        "a cgroup of the sensor is still in use; the next start removes it",
+        "see who is in it";
+    NOT_NOTIFIED "WL1016" Warning
+        "the service manager cannot be told how the service is",
+        "see `NOTIFY_SOCKET`";
+    READY "WL2001" Notice
+        "the worker has told of all that was there and goes on",
+        "nothing";
+    DONE "WL2002" Notice
+        "the worker has ended as it should, and its totals",
+        "nothing";
+    TABLE_FULL "WL2003" Warning
+        "there were more processes than the table has room for: later events of these know less",
+        "report how many processes the host has";
+    OUTPUT_FAILED "WL2004" Error
+        "an output takes nothing; its events are lost until it does, and counted",
+        "make room, or see `output.*`";
+    OUTPUT_WRITES "WL2005" Notice
+        "it takes them again",
+        "nothing";
+    FILES_NOT_TIDY "WL2006" Warning
+        "files of events that were turned over cannot be removed or listed",
+        "see the folder of `output.file.path`";
+    FILE_NOT_PACKED "WL2007" Warning
+        "one of them cannot be packed, and stays as it is",
+        "make room, or see the folder of `output.file.path`";
+    SECOND_CHOICE "WL3001" Warning
+        "eBPF cannot serve and `cn_proc` does instead",
+        "`wanglou-sensor doctor` tells what is missing";
+    RECORD_REFUSED "WL3002" Error
+        "a record of the probes does not fit its layout; the event is lost and counted",
+        "report it with the kernel's version";
+    ITERATOR_REFUSED "WL3003" Error
+        "the same of a record of the list of processes",
+        "report it with the kernel's version";
+    NO_SOCK_DIAG "WL3004" Warning
+        "sockets are not listed: the kernel has no `sock_diag`",
+        "a kernel with `CONFIG_INET_DIAG`";
+    SOCKETS_GIVEN_UP "WL3005" Warning
+        "sockets are not listed any more: the kernel does not answer",
+        "`modprobe tcp_diag`";
+    NAMESPACE_NOT_LISTED "WL3006" Warning
+        "the sockets of a network namespace are not listed",
+        "let the sensor have `CAP_SYS_ADMIN`";
+    NAMESPACE_NOT_ENTERED "WL3007" Error
+        "a thread for a network namespace has failed",
+        "report it";
+    PROBES_NOT_TIMED "WL3008" Warning
+        "the cost of probes is not counted",
+        "let the supervisor have `CAP_SYS_ADMIN`";
+    NO_SUCH_CGROUP "WL3009" Warning
+        "a rule names a cgroup that is not there, and finds nothing",
+        "correct `network.filter`";
+    LOADER_FAILED "WL3010" Error
+        "the loader cannot hand over the probes",
+        "as the message says";
+    LOG_NOT_WRITTEN "WL9001" Warning
+        "the log's files or the journal cannot be written; standard error stands in, and it is tried again every 10 s",
+        "make room, or see `log.directory`";
+    LOG_LINES_LOST "WL9002" Warning
+        "so many lines are not where they should be",
+        "see the message before";
+    OTHERS "WL9003" Warning
+        "more different messages than can be told apart; the rest is counted",
+        "see those that are written";
+    FOREIGN "WL9004" Warning
+        "something that a library or a probe has said; it may be an error",
+        "as the message says";
+    RAW "WL9005" Warning
+        "something that the worker has said outside its log",
+        "report it";
+    ALERTS_LOST "WL9006" Warning
+        "so many errors did not become events, as too many waited",
+        "see the log";
+    MISUNDERSTOOD "WL9007" Warning
+        "`WANGLOU_LOG` says nothing that can be understood, and does not count",
+        "as the message says";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+    #[test]
+    fn no_number_stands_for_two() {
+        let codes: BTreeSet<_> = ALL.iter().map(|(_, id)| id.code).collect();
+        assert_eq!(codes.len(), ALL.len());
+        let is_code = |code: &str| {
+            let digits = code.strip_prefix("WL").unwrap_or_default();
+            digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit())
+        };
+        assert!(codes.iter().all(|code| is_code(code)), "{codes:?}");
+    }
+
+    #[test]
+    fn the_documentation_has_this_table() {
+        let mut table =
+            String::from("| id | level | means | what to do |\n| --- | --- | --- | --- |\n");
+        for (_, Id { code, level, means, advice }) in ALL {
+            writeln!(table, "| `{code}` | {level} | {means} | {advice} |").expect("a string");
+        }
+        let text = fs::read_to_string(format!("{ROOT}/../docs/operations.md")).expect("a page");
+        assert!(text.contains(&table), "docs/operations.md has to have:\n\n{table}");
+    }
+
+    /// Every `warn!` and `error!`, with what stands behind it.
+    fn told(source: &str) -> Vec<(Level, &str)> {
+        let of = |name: &'static str, level| {
+            source.match_indices(name).map(move |(at, _)| (level, &source[at + name.len()..]))
+        };
+        of("warn!(", Level::Warning).chain(of("error!(", Level::Error)).collect()
+    }
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_warning_and_error_has_a_number() {
+        let mut files = Vec::new();
+        sources(&Path::new(ROOT).join("src"), &mut files);
+        let mut seen = 0;
+        for file in files {
+            let source = fs::read_to_string(&file).expect("a source");
+            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+            for (level, text) in told(code) {
+                let name = text.trim_start().strip_prefix("id = ids::");
+                let name = name.and_then(|text| text.split('.').next()).unwrap_or_default();
+                let id = ALL.iter().find(|(it, _)| *it == name).map(|(_, id)| id);
+                let line = text.lines().next().unwrap_or_default();
+                let id = id.unwrap_or_else(|| panic!("{}: no id: {line}", file.display()));
+                assert_eq!(id.level, level, "{}: {line}", file.display());
+                seen += 1;
+            }
+        }
+        assert!(seen > 10, "{seen} are found");
+    }
+}
