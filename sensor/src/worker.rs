@@ -18,6 +18,7 @@ use crate::clock::{self, Clock};
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
+use crate::image;
 use crate::kernel::Request;
 use crate::ledger::{Balance, Cause};
 use crate::observation::Observation;
@@ -161,6 +162,7 @@ impl Worker {
         page.ready.set(1);
         let (processes, _) = self.enricher.table_size();
         eprintln!("wanglou-sensor: ready: {}; {processes} processes", self.source.describe());
+        image::give_back_the_beginning();
         Ok(())
     }
 

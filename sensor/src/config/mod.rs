@@ -20,11 +20,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use problem::Problem;
+use sha2::{Digest as _, Sha256};
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
 use crate::service::Budget;
 use crate::source::Backend;
+use crate::telemetry::Telemetry;
 use raw::Raw;
 use settings::SETTINGS;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub network: Network,
     /// What the sensor may cost.
     pub budget: Budget,
+    /// What it says of itself.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Config {
@@ -54,6 +58,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             network: Network::default(),
             budget: Budget::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -164,7 +169,22 @@ impl Effective {
                 Err(what) => problems.push(Problem::new(given.place, what)),
             }
         }
+        if let Some(what) = effective.config.telemetry.problem()
+            && let Some(place) = effective.places.get("telemetry.listen")
+        {
+            problems.push(Problem::new(place.clone(), what));
+        }
         if problems.is_empty() { Ok(effective) } else { Err(problems) }
+    }
+
+    /// Of the values of all settings, wherever they come from: 16 hexadecimal digits that are the same where
+    /// the same is in force.
+    pub fn hash(&self) -> String {
+        let mut digest = Sha256::new();
+        for setting in SETTINGS {
+            digest.update(format!("{} = {}\n", setting.path, (setting.show)(&self.config)));
+        }
+        digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn set(&mut self, given: &Given) -> Result<&'static str, String> {

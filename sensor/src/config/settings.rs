@@ -80,6 +80,26 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |to, raw| raw.number(1..=86_400).map(|value| to.budget.cooldown_seconds = value),
         show: |of| of.budget.cooldown_seconds.to_string(),
     },
+    Setting {
+        path: "telemetry.listen",
+        set: |to, raw| raw.text(str::parse).map(|value| to.telemetry.listen = value),
+        show: |of| quoted(&of.telemetry.listen),
+    },
+    Setting {
+        path: "telemetry.allow_remote",
+        set: |to, raw| raw.switch().map(|value| to.telemetry.allow_remote = value),
+        show: |of| of.telemetry.allow_remote.to_string(),
+    },
+    Setting {
+        path: "telemetry.heap_profile",
+        set: |to, raw| raw.switch().map(|value| to.telemetry.heap_profile = value),
+        show: |of| of.telemetry.heap_profile.to_string(),
+    },
+    Setting {
+        path: "telemetry.heap_accumulated",
+        set: |to, raw| raw.switch().map(|value| to.telemetry.heap_accumulated = value),
+        show: |of| of.telemetry.heap_accumulated.to_string(),
+    },
 ];
 
 /// Less than the sensor needs at rest would only ever trip.

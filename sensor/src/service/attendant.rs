@@ -16,7 +16,7 @@ use wanglou_sensor_common::counters::Stream;
 
 use super::WORKER;
 use super::breaker::Usage;
-use super::message::{Attached, Start, VERSION};
+use super::message::{self, Attached, Said, Start, VERSION};
 use super::usage::Meter;
 use crate::action::{Action, Category};
 use crate::books::Books;
@@ -24,6 +24,7 @@ use crate::channel;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
 use crate::source;
+use crate::telemetry::{self, State};
 
 /// Time for a worker to write the rest when it is told to end.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -34,6 +35,7 @@ pub(super) struct Attendant {
     socket: AsyncFd<OwnedFd>,
     books: Books,
     attached: Option<Probes>,
+    state: State,
 }
 
 /// The probes of a worker.
@@ -61,10 +63,18 @@ impl fmt::Display for Ended {
 
 impl Attendant {
     /// Starts one, and hands it the closed books of the one before.
-    pub(super) fn start(effective: &Effective, last: Option<&Books>) -> io::Result<Self> {
+    pub(super) fn start(
+        effective: &Effective,
+        last: Option<&Books>,
+        state: &State,
+    ) -> io::Result<Self> {
         let (ours, theirs) = channel::pair()?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
+        if effective.config.telemetry.heap_accumulated {
+            let (name, value) = telemetry::ACCUMULATED;
+            command.env(name, value);
+        }
         let child = Command::from(command).kill_on_drop(true).spawn()?;
         if let Some(worker) = child.id() {
             be_the_first_to_suffer(worker);
@@ -76,9 +86,10 @@ impl Attendant {
         // A pipe that is broken here is no reader that has seen enough.
         channel::send(&ours, &start, &fds)
             .map_err(|error| io::Error::other(format!("it does not listen: {error}")))?;
+        state.begins(child.id().unwrap_or_default(), books.clone(), ours.try_clone()?);
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok(Self { child, socket, books, attached: None })
+        Ok(Self { child, socket, books, attached: None, state: state.clone() })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
@@ -87,10 +98,13 @@ impl Attendant {
             tokio::select! {
                 // What it said before its end comes first.
                 biased;
-                readable = self.socket.readable(), if self.attached.is_none() => {
-                    readable?.clear_ready();
-                    match channel::receive::<Attached>(self.socket.get_ref()) {
-                        Ok((attached, fds)) => self.attached = Some(self.take(&attached, fds)?),
+                readable = self.socket.readable() => {
+                    let mut ready = readable?;
+                    match channel::try_receive::<Said>(self.socket.get_ref()) {
+                        Ok((said, fds)) => self.hear(said, fds)?,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            ready.clear_ready();
+                        }
                         // One that does not speak any more is about to be gone.
                         Err(_) => return Ok(how(self.child.wait().await?)),
                     }
@@ -100,19 +114,37 @@ impl Attendant {
         }
     }
 
-    fn take(&self, attached: &Attached, fds: Vec<OwnedFd>) -> io::Result<Probes> {
-        if attached.version != VERSION {
-            let other = attached.version;
+    fn hear(&mut self, said: Said, fds: Vec<OwnedFd>) -> io::Result<()> {
+        if said.version != VERSION {
+            let other = said.version;
             return Err(io::Error::other(format!(
                 "the worker speaks version {other}, not {VERSION}"
             )));
         }
+        if let Some(heap) = said.heap {
+            let profile = fds.into_iter().next().ok_or_else(|| {
+                io::Error::other(heap.error.unwrap_or_else(|| "nothing came".to_owned()))
+            });
+            self.state.heap(profile);
+        } else if let Some(attached) = said.attached {
+            self.attached = Some(self.take(attached, fds)?);
+        }
+        Ok(())
+    }
+
+    fn take(&self, attached: Attached, fds: Vec<OwnedFd>) -> io::Result<Probes> {
         let mut fds = fds.into_iter();
-        let counters = match fds.next() {
-            Some(fd) => Some(CounterMap::map(fd.as_fd(), attached.cpus as usize)?),
-            None => None,
+        let map = fds.next();
+        let counters = || {
+            let map = map.as_ref().map(|map| CounterMap::map(map.as_fd(), attached.cpus as usize));
+            map.transpose()
         };
+        let (counters, theirs) = (counters()?, counters()?);
         let meter = Meter::of(self.child.id().unwrap_or_default(), fds.collect());
+        let probe = |it: message::Probe| telemetry::Probe { name: it.name, instead: it.instead };
+        let probes = attached.probes.into_iter().map(probe).collect();
+        let describes = attached.describes;
+        self.state.attached(telemetry::Attached { describes, probes, counters: theirs });
         Ok(Probes { counters, meter })
     }
 

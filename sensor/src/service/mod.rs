@@ -14,7 +14,10 @@ mod usage;
 mod worker;
 
 pub use breaker::Budget;
+pub(crate) use breaker::Usage;
+pub(crate) use message::ask_for_heap;
 pub use supervisor::run;
+pub(crate) use usage::{process_cpu, resident};
 pub use worker::run_worker;
 
 /// The word that makes the binary a worker; not for people.

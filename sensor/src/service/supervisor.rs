@@ -1,3 +1,4 @@
+use std::mem;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::attendant::{Attendant, Ended};
 use super::breaker::{Breaker, Usage, Verdict};
 use crate::config::Effective;
+use crate::image;
+use crate::telemetry::{self, State};
 use crate::worker::write_last_ledger;
 
 /// The first pause before a worker is started again; each one after is twice as long.
@@ -36,18 +39,20 @@ enum Event {
 /// Runs until told to end, or until nobody wants the output any more.
 pub async fn run(effective: &Effective) -> Result<ExitCode> {
     let mut told = Told::new()?;
+    let state = State::new(effective);
+    let _telemetry = telemetry::serve(&state).await?;
     let mut breaker = Breaker::new(effective.config.budget);
     let (mut last, mut pause, mut worked) = (None, FIRST_PAUSE, false);
     loop {
         let started = Instant::now();
-        let rest = match Attendant::start(effective, last.as_ref()) {
+        let rest = match Attendant::start(effective, last.as_ref(), &state) {
             Err(error) if !worked => return Err(error).context("cannot start a worker"),
             Err(error) => {
                 eprintln!("wanglou-sensor: cannot start a worker: {error}: again in {pause:?}");
                 longer(&mut pause)
             }
             Ok(mut worker) => {
-                let event = attend(&mut worker, &mut breaker, &mut told).await?;
+                let event = attend(&mut worker, &mut breaker, &mut told, &state).await?;
                 worked |= worker.is_ready();
                 if worker.is_ready() && started.elapsed() >= HEALTHY {
                     pause = FIRST_PAUSE;
@@ -66,6 +71,7 @@ pub async fn run(effective: &Effective) -> Result<ExitCode> {
                 }
             }
         };
+        state.waits(rest);
         tokio::select! {
             () = told.wait() => return Ok(ExitCode::SUCCESS),
             () = sleep(rest) => {}
@@ -107,8 +113,13 @@ fn longer(pause: &mut Duration) -> Duration {
 }
 
 /// Watches a worker for as long as there is nothing to do about it.
-async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) -> Result<Event> {
-    let started = Instant::now();
+async fn attend(
+    worker: &mut Attendant,
+    breaker: &mut Breaker,
+    told: &mut Told,
+    state: &State,
+) -> Result<Event> {
+    let (started, mut settled) = (Instant::now(), false);
     let mut tick = interval(SAMPLE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -123,10 +134,20 @@ async fn attend(worker: &mut Attendant, breaker: &mut Breaker, told: &mut Told) 
             return Ok(Event::Stuck);
         }
         let Some(usage) = worker.usage(breaker.is_wary()).await else { continue };
+        if !mem::replace(&mut settled, true) {
+            image::give_back_the_beginning();
+        }
+        state.costs(usage);
         match breaker.sample(&usage) {
             Verdict::GoOn => {}
-            Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),
-            Verdict::Recovered => eprintln!("wanglou-sensor: breaker closed: {usage}"),
+            Verdict::Trip(rest) => {
+                state.trips();
+                return Ok(Event::TooMuch(usage, rest));
+            }
+            Verdict::Recovered => {
+                state.recovers();
+                eprintln!("wanglou-sensor: breaker closed: {usage}");
+            }
         }
     }
 }
