@@ -290,14 +290,14 @@ mod tests {
         );
         // One sample of 4 KiB in 512 KiB stands for 128.5 of them, one of 1 MiB for hardly more than itself.
         assert_eq!(profile.sample[0].value, [128, 526_338]);
-        assert_eq!(profile.sample[1].value, [1, 1_212_694]);
+        assert_eq!(profile.sample[1].value, [1, 1_212_696]);
     }
 
     #[test]
     fn what_was_freed_comes_first_if_it_is_asked_for() {
         let profile = decoded(&convert(TEXT, true).expect("a profile"));
         assert_eq!(profile.sample_type.len(), 4);
-        assert_eq!(profile.sample[0].value, [385, 1_579_016, 128, 526_338]);
+        assert_eq!(profile.sample[0].value, [385, 1_579_015, 128, 526_338]);
     }
 
     #[test]
