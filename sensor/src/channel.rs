@@ -43,12 +43,26 @@ pub fn send<M: prost::Message>(
 
 /// Waits for a message; `UnexpectedEof` says that the other end is gone.
 pub fn receive<M: prost::Message + Default>(socket: impl AsFd) -> io::Result<(M, Vec<OwnedFd>)> {
+    receive_by(socket, RecvFlags::CMSG_CLOEXEC)
+}
+
+/// Takes a message; `WouldBlock` says that there is none.
+pub fn try_receive<M: prost::Message + Default>(
+    socket: impl AsFd,
+) -> io::Result<(M, Vec<OwnedFd>)> {
+    receive_by(socket, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+}
+
+fn receive_by<M: prost::Message + Default>(
+    socket: impl AsFd,
+    flags: RecvFlags,
+) -> io::Result<(M, Vec<OwnedFd>)> {
     let mut bytes = vec![0; MAX_BYTES];
     let mut space =
         [const { std::mem::MaybeUninit::uninit() }; rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [io::IoSliceMut::new(&mut bytes)];
-    let got = recvmsg(socket, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let got = recvmsg(socket, &mut slices, &mut ancillary, flags)?;
     if got.bytes == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

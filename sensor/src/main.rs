@@ -1,5 +1,7 @@
 //! `wanglou-sensor`: reads the command line and says in one line what went wrong.
 
+mod allocator;
+
 use std::io::Write as _;
 use std::process::ExitCode;
 

@@ -18,6 +18,7 @@ use crate::clock::{self, Clock};
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
+use crate::image;
 use crate::kernel::Request;
 use crate::ledger::{Balance, ByAction, Cause};
 use crate::log::{self, ids};
@@ -176,6 +177,7 @@ impl Worker {
         let (processes, _) = self.enricher.table_size();
         let how = self.source.describe();
         tracing::info!(id = ids::READY.code, "ready: {how}; {processes} processes");
+        image::give_back_the_beginning();
         Ok(())
     }
 

@@ -5,13 +5,23 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{build_ebpf, shell};
+use crate::{build_ebpf, debian, shell};
 
 /// Builds the release binary of the sensor and returns its path.
 pub(crate) fn run(workspace: &Workspace) -> Result<PathBuf> {
     build_ebpf::run(workspace)?;
+    have_make()?;
     release(workspace, "wanglou-sensor", &["wanglou-sensor"])?;
     Ok(workspace.release("wanglou-sensor"))
+}
+
+/// The sensor's allocator is C, and built by its own makefile.
+pub(crate) fn have_make() -> Result<()> {
+    if shell::which("make").is_some() {
+        return Ok(());
+    }
+    debian::have_lists()?;
+    debian::ensure(&["make"], "building jemalloc")
 }
 
 /// Builds a package's binaries for release, without shared libraries, into `target/release`.

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
-use crate::{build_ebpf, shell, tools};
+use crate::{build, build_ebpf, shell, tools};
 
 /// Arguments of `lint`.
 #[derive(clap::Args)]
@@ -26,6 +26,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     dependencies(workspace, args.quick)?;
     // The sensor embeds the probes, so that not even clippy can do without them.
     build_ebpf::run(workspace)?;
+    build::have_make()?;
     let mut clippy = workspace.cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     shell::run(&mut clippy)

@@ -7,6 +7,10 @@ use crate::output::Destination;
 pub(super) fn find(effective: &Effective, problems: &mut Vec<Problem>) {
     find_no_output(effective, problems);
     find_blind_breaker(effective, problems);
+    if let Some(what) = effective.config.telemetry.problem() {
+        let place = effective.places.get("telemetry.listen").cloned().unwrap_or(Place::Flag);
+        problems.push(Problem::new(place, what));
+    }
 }
 
 fn find_no_output(effective: &Effective, problems: &mut Vec<Problem>) {

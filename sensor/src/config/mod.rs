@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use change::{Applied, Change, applied, changes};
 pub use problem::Problem;
+use sha2::{Digest as _, Sha256};
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
@@ -31,6 +32,7 @@ use crate::log;
 use crate::output::Outputs;
 use crate::service::{Budget, Limits};
 use crate::source::Backend;
+use crate::telemetry::Telemetry;
 use raw::Raw;
 use settings::SETTINGS;
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub spread_seconds: u64,
     /// What the sensor says of itself, and where.
     pub log: log::Settings,
+    /// What it says of itself.
+    pub telemetry: Telemetry,
 }
 
 /// Two thousand processes a second for longer than ten seconds are no cgroup's work; six thousand events cost
@@ -79,6 +83,7 @@ impl Default for Config {
             limits: Limits::default(),
             spread_seconds: 60,
             log: log::Settings::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -192,6 +197,16 @@ impl Effective {
         }
         conflict::find(&effective, &mut problems);
         if problems.is_empty() { Ok(effective) } else { Err(problems) }
+    }
+
+    /// Of the values of all settings, wherever they come from: 16 hexadecimal digits that are the same where
+    /// the same is in force.
+    pub fn hash(&self) -> String {
+        let mut digest = Sha256::new();
+        for setting in SETTINGS {
+            digest.update(format!("{} = {}\n", setting.path, (setting.show)(&self.config)));
+        }
+        digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn set(&mut self, given: &Given) -> Result<&'static str, String> {

@@ -24,6 +24,7 @@ pub(super) struct Setting {
 
 /// Those that count at once when they change; for all others a new worker is started.
 pub(super) const AT_ONCE: &[&str] = &[
+    "log.level",
     "log.to",
     "log.directory",
     "log.file_bytes",
@@ -188,6 +189,26 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
         show: |of| of.log.file_bytes.to_string(),
     },
+    Setting {
+        path: "telemetry.listen",
+        set: |to, raw| raw.text(str::parse).map(|value| to.telemetry.listen = value),
+        show: |of| quoted(&of.telemetry.listen),
+    },
+    Setting {
+        path: "telemetry.allow_remote",
+        set: |to, raw| raw.switch().map(|value| to.telemetry.allow_remote = value),
+        show: |of| of.telemetry.allow_remote.to_string(),
+    },
+    Setting {
+        path: "telemetry.heap_profile",
+        set: |to, raw| raw.switch().map(|value| to.telemetry.heap_profile = value),
+        show: |of| of.telemetry.heap_profile.to_string(),
+    },
+    Setting {
+        path: "telemetry.heap_accumulated",
+        set: |to, raw| raw.switch().map(|value| to.telemetry.heap_accumulated = value),
+        show: |of| of.telemetry.heap_accumulated.to_string(),
+    },
 ];
 
 /// Less than the sensor needs at rest would only ever trip.
@@ -228,7 +249,7 @@ fn file(text: &str) -> Result<PathBuf, String> {
         return Ok(PathBuf::new());
     }
     let is_file = !text.ends_with('/');
-    is_file.then(|| absolute(text)).unwrap_or_else(|| Err("it has to be a file".to_owned()))
+    if is_file { absolute(text) } else { Err("it has to be a file".to_owned()) }
 }
 
 fn category(text: &str) -> Result<Category, String> {

@@ -77,6 +77,15 @@ table! {
     NOT_NOTIFIED "WL1016" Warning
         "the service manager cannot be told how the service is",
         "see `NOTIFY_SOCKET`";
+    TELEMETRY_ON "WL1017" Notice
+        "where the sensor answers for itself",
+        "nothing";
+    TELEMETRY_OFF "WL1018" Error
+        "it cannot listen where `telemetry.listen` says, and answers nobody",
+        "as the message says";
+    NO_HEAP_PROFILE "WL1019" Warning
+        "there is no profile of the heap",
+        "report it";
     READY "WL2001" Notice
         "the worker has told of all that was there and goes on",
         "nothing";

@@ -17,16 +17,17 @@ use wanglou_sensor_common::counters::Stream;
 use super::WORKER;
 use super::breaker::Usage;
 use super::cgroup::{Cgroup, CgroupError};
-use super::message::{Attached, Start, VERSION};
+use super::message::{self, Asked, Attached, Said, Start, VERSION};
 use super::notify;
 use super::usage::Meter;
 use crate::books::Books;
 use crate::channel;
 use crate::config::{Config, Effective};
 use crate::kernel::CounterMap;
-use crate::log::{self, Alert, Ear, ids};
+use crate::log::{self, Alert, Ear, Levels, ids};
 use crate::output::Selection;
 use crate::source;
+use crate::telemetry::{self, State};
 
 /// Time for a worker to write the rest when it is told to end.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -42,6 +43,7 @@ pub(super) struct Attendant {
     alerts: Vec<Alert>,
     /// Gone after its process.
     _cgroup: Option<Cgroup>,
+    state: State,
 }
 
 /// The probes of a worker.
@@ -74,6 +76,7 @@ impl Attendant {
         effective: &Effective,
         last: Option<&Books>,
         shed: u32,
+        state: &State,
     ) -> io::Result<Self> {
         // Version 2 wants nobody where the worker would be until it is moved.
         let cgroup = Cgroup::new(&effective.config.limits).inspect_err(without_limits).ok();
@@ -85,6 +88,10 @@ impl Attendant {
             command.env_remove(variable);
         }
         command.stderr(stderr).env(log::PIPE, effective.config.log.level.to_string());
+        if effective.config.telemetry.heap_accumulated {
+            let (name, value) = telemetry::ACCUMULATED;
+            command.env(name, value);
+        }
         let child = Command::from(command).kill_on_drop(true).spawn()?;
         if let Some(worker) = child.id() {
             be_the_first_to_suffer(worker);
@@ -104,10 +111,20 @@ impl Attendant {
             log::hand_over(start.alerts);
             return Err(io::Error::other(format!("it does not listen: {error}")));
         }
+        state.begins(child.id().unwrap_or_default(), books.clone(), ours.try_clone()?);
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let socket = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
         let alerts = start.alerts;
-        Ok(Self { child, socket, books, attached: None, said, alerts, _cgroup: cgroup })
+        Ok(Self {
+            child,
+            socket,
+            books,
+            attached: None,
+            state: state.clone(),
+            said,
+            alerts,
+            _cgroup: cgroup,
+        })
     }
 
     /// Waits for its end, and notes meanwhile what it says.
@@ -116,10 +133,13 @@ impl Attendant {
             tokio::select! {
                 // What it said before its end comes first.
                 biased;
-                readable = self.socket.readable(), if self.attached.is_none() => {
-                    readable?.clear_ready();
-                    match channel::receive::<Attached>(self.socket.get_ref()) {
-                        Ok((attached, fds)) => self.attached = Some(self.take(&attached, fds)?),
+                readable = self.socket.readable() => {
+                    let mut ready = readable?;
+                    match channel::try_receive::<Said>(self.socket.get_ref()) {
+                        Ok((said, fds)) => self.hear(said, fds)?,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            ready.clear_ready();
+                        }
                         // One that does not speak any more is about to be gone.
                         Err(_) => break self.child.wait().await?,
                     }
@@ -133,19 +153,37 @@ impl Attendant {
         Ok(how(status))
     }
 
-    fn take(&self, attached: &Attached, fds: Vec<OwnedFd>) -> io::Result<Probes> {
-        if attached.version != VERSION {
-            let other = attached.version;
+    fn hear(&mut self, said: Said, fds: Vec<OwnedFd>) -> io::Result<()> {
+        if said.version != VERSION {
+            let other = said.version;
             return Err(io::Error::other(format!(
                 "the worker speaks version {other}, not {VERSION}"
             )));
         }
+        if let Some(heap) = said.heap {
+            let profile = fds.into_iter().next().ok_or_else(|| {
+                io::Error::other(heap.error.unwrap_or_else(|| "nothing came".to_owned()))
+            });
+            self.state.heap(profile);
+        } else if let Some(attached) = said.attached {
+            self.attached = Some(self.take(attached, fds)?);
+        }
+        Ok(())
+    }
+
+    fn take(&self, attached: Attached, fds: Vec<OwnedFd>) -> io::Result<Probes> {
         let mut fds = fds.into_iter();
-        let counters = match fds.next() {
-            Some(fd) => Some(CounterMap::map(fd.as_fd(), attached.cpus as usize)?),
-            None => None,
+        let map = fds.next();
+        let counters = || {
+            let map = map.as_ref().map(|map| CounterMap::map(map.as_fd(), attached.cpus as usize));
+            map.transpose()
         };
+        let (counters, theirs) = (counters()?, counters()?);
         let meter = Meter::of(self.child.id().unwrap_or_default(), fds.collect());
+        let probe = |it: message::Probe| telemetry::Probe { name: it.name, instead: it.instead };
+        let probes = attached.probes.into_iter().map(probe).collect();
+        let describes = attached.describes;
+        self.state.attached(telemetry::Attached { describes, probes, counters: theirs });
         Ok(Probes { counters, meter })
     }
 
@@ -157,6 +195,14 @@ impl Attendant {
     /// Has it give up what is worth less than a level.
     pub(super) fn shed(&self, level: u32) {
         self.books.page().shed.set(level.into());
+    }
+
+    /// Has it say what these levels ask for.
+    pub(super) fn set_log_level(&self, level: &Levels) {
+        let log_level = Some(level.to_string());
+        let asked = Asked { version: VERSION, heap: false, log_level };
+        // One that is about to be gone says what it always said.
+        let _ = channel::send(self.socket.get_ref(), &asked, &[]);
     }
 
     /// What it costs; `None` while it is not ready, as beginning is dear and short.

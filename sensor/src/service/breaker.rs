@@ -26,13 +26,13 @@ impl Default for Budget {
 
 /// What it costs in a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Of its processes, percent of one core.
-    pub(super) process_percent: f64,
+    pub(crate) process_percent: f64,
     /// Of its probes, in whatever process they ran.
-    pub(super) probes_percent: f64,
+    pub(crate) probes_percent: f64,
     /// Resident memory, bytes.
-    pub(super) memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 impl Usage {

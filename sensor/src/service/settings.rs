@@ -31,6 +31,11 @@ impl<'a> Settings<'a> {
         &self.effective.config
     }
 
+    /// With where it comes from.
+    pub(super) fn effective(&self) -> &Effective {
+        &self.effective
+    }
+
     /// What the worker that there is was told.
     pub(super) fn of_worker(&self) -> &Config {
         &self.of_worker.config

@@ -12,8 +12,10 @@ use super::settings::Settings;
 use super::told::{Told, Word};
 use crate::config::{Config, DEFAULT_FILE, Effective, Layers};
 use crate::host;
+use crate::image;
 use crate::log::{self, ids};
 use crate::spread::Spread;
+use crate::telemetry::{self, Server, State};
 use crate::worker::write_last_ledgers;
 
 /// The first pause before a worker is started again; each one after is twice as long. A host takes between
@@ -51,6 +53,9 @@ struct Supervisor<'a> {
     worked: bool,
     /// What there is to say of us, in a line.
     status: String,
+    /// What there is to say to whoever asks, and who answers.
+    state: State,
+    server: Option<Server>,
 }
 
 /// Runs until told to end, or until nobody wants the output any more. `layers` finds where the settings
@@ -59,6 +64,8 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
     effective.config.outputs.check().map_err(anyhow::Error::msg)?;
     let file = layers().file.unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned());
     let spread = Spread::of(&host::id());
+    let state = State::new(&effective);
+    let server = telemetry::serve(&state).await?;
     let mut supervisor = Supervisor {
         told: Told::new(file)?,
         breaker: Breaker::new(effective.config.budget),
@@ -67,6 +74,8 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
         pause: FIRST_PAUSE,
         worked: false,
         status: String::new(),
+        state,
+        server,
     };
     cgroup::remove_stale();
     supervisor.run().await
@@ -77,8 +86,9 @@ impl Supervisor<'_> {
         let mut last = None;
         loop {
             let started = Instant::now();
-            let level = self.breaker.level();
-            let rest = match Attendant::start(self.settings.hand_over(), last.as_ref(), level) {
+            let (level, state) = (self.breaker.level(), &self.state);
+            let settings = self.settings.hand_over();
+            let rest = match Attendant::start(settings, last.as_ref(), level, state) {
                 Err(error) if !self.worked => return Err(error).context("cannot start a worker"),
                 Err(error) => {
                     let pause = self.longer();
@@ -107,6 +117,7 @@ impl Supervisor<'_> {
                     }
                 }
             };
+            self.state.waits(rest);
             if !self.rest(rest).await {
                 self.told.notify.stopping();
                 return Ok(ExitCode::SUCCESS);
@@ -129,7 +140,10 @@ impl Supervisor<'_> {
             };
             match word {
                 Word::End => return Ok(Event::Told),
-                Word::Reload | Word::Changed => self.reload(word),
+                Word::Reload | Word::Changed => {
+                    self.reload(word).await;
+                    worker.set_log_level(&self.settings.config().log.level);
+                }
                 Word::Tick => log::tick(),
             }
             if self.settings.is_due() {
@@ -142,6 +156,9 @@ impl Supervisor<'_> {
                 self.told.notify.starting();
                 continue;
             }
+            if !was_ready {
+                image::give_back_the_beginning();
+            }
             if !was_ready || word != Word::Tick {
                 (was_ready, self.worked) = (true, true);
                 self.status = at_work(self.settings.of_worker());
@@ -151,15 +168,22 @@ impl Supervisor<'_> {
                 continue;
             }
             let Some(usage) = worker.usage(self.breaker.is_wary()).await else { continue };
+            self.state.costs(usage);
             match self.breaker.sample(&usage) {
                 Verdict::GoOn => {}
                 Verdict::Shed(level) => {
+                    self.state.sheds(level);
                     worker.shed(level);
                     let what = breaker::given_up(level);
                     tracing::warn!(id = ids::SHEDDING.code, "breaker: {usage}: {what} given up");
                 }
-                Verdict::Trip(rest) => return Ok(Event::TooMuch(usage, rest)),
+                Verdict::Trip(rest) => {
+                    self.state.trips();
+                    self.state.sheds(self.breaker.level());
+                    return Ok(Event::TooMuch(usage, rest));
+                }
                 Verdict::Recovered => {
+                    self.state.recovers();
                     tracing::info!(id = ids::BREAKER_CLOSED.code, "breaker closed: {usage}");
                 }
             }
@@ -213,7 +237,7 @@ impl Supervisor<'_> {
                 word = self.told.next() => match word {
                     Word::End => return false,
                     Word::Reload | Word::Changed => {
-                        self.reload(word);
+                        self.reload(word).await;
                         if self.worked {
                             self.told.notify.ready(&self.status);
                         }
@@ -226,7 +250,7 @@ impl Supervisor<'_> {
     }
 
     /// Takes other settings, or tells why not. Who calls says when they are in force.
-    fn reload(&mut self, word: Word) {
+    async fn reload(&mut self, word: Word) {
         if self.worked {
             self.told.notify.reloading();
         }
@@ -234,6 +258,15 @@ impl Supervisor<'_> {
         let config = self.settings.config();
         self.breaker.set_budget(config.budget);
         log::configure(&config.log);
+        let listens_elsewhere = self.state.configure(self.settings.effective());
+        if listens_elsewhere {
+            // The old name first: it may be the same.
+            self.server = None;
+            match telemetry::serve(&self.state).await {
+                Ok(server) => self.server = server,
+                Err(error) => tracing::error!(id = ids::TELEMETRY_OFF.code, "{error}"),
+            }
+        }
     }
 
     /// This pause; the next one is twice as long.

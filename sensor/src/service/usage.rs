@@ -62,7 +62,7 @@ fn cpu_of(worker: u32) -> Duration {
 }
 
 /// CPU time of all threads of a process (`clock_getcpuclockid(3)`).
-fn process_cpu(pid: u32) -> Option<Duration> {
+pub(crate) fn process_cpu(pid: u32) -> Option<Duration> {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: both are ours; a process that is gone makes the call fail.
@@ -74,7 +74,7 @@ fn process_cpu(pid: u32) -> Option<Duration> {
 }
 
 /// Resident memory, bytes: the second number of /proc/PID/statm, in pages (`proc_pid_statm(5)`).
-fn resident(pid: u32) -> u64 {
+pub(crate) fn resident(pid: u32) -> u64 {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages * rustix::param::page_size() as u64

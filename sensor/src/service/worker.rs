@@ -1,5 +1,5 @@
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -8,13 +8,14 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::message::{Attached, Start, VERSION};
+use super::message::{Asked, Attached, Heap, Probe, Said, Start, VERSION};
 use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
-use crate::log;
+use crate::log::{self, ids};
 use crate::output::Format;
 use crate::source::Source;
+use crate::telemetry;
 use crate::worker::{self, Options};
 
 /// The worker's `main`: the socket to its supervisor is standard input.
@@ -36,6 +37,14 @@ pub async fn run_worker() -> Result<ExitCode> {
         .config;
     log::set_level(&config.log.level);
     log::hand_over(start.alerts);
+    if config.telemetry.wants_heap_profile()
+        && let Err(error) = telemetry::switch_heap_profile(true)
+    {
+        tracing::warn!(
+            id = ids::NO_HEAP_PROFILE.code,
+            "there is no profile of the worker's heap: {error}"
+        );
+    }
     let request = config.request();
     let options = Options {
         backend: config.backend,
@@ -57,10 +66,30 @@ fn report(socket: BorrowedFd<'_>, source: &dyn Source) -> io::Result<()> {
         .into_iter()
         .flat_map(|it| std::iter::once(it.counters).chain(it.programs))
         .collect();
-    channel::send(socket, &Attached { version: VERSION, cpus }, &fds)
+    let probes = source.probes().into_iter();
+    let probes = probes.map(|(name, instead)| Probe {
+        name: name.to_owned(),
+        instead: instead.map(ToOwned::to_owned),
+    });
+    let attached = Attached { cpus, describes: source.describe(), probes: probes.collect() };
+    channel::send(socket, &Said { version: VERSION, attached: Some(attached), heap: None }, &fds)
 }
 
-/// Waits until the supervisor says that it is enough, or is gone.
+/// Writes a profile of the heap for the supervisor.
+fn tell_of_heap(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let (error, profile) = match telemetry::dump_heap() {
+        Ok(profile) => (None, Some(profile)),
+        Err(error) => (Some(error.to_string()), None),
+    };
+    let fds: Vec<_> = profile.iter().map(|profile| profile.as_fd()).collect();
+    channel::send(
+        socket,
+        &Said { version: VERSION, attached: None, heap: Some(Heap { error }) },
+        &fds,
+    )
+}
+
+/// Answers the supervisor until it says that it is enough, or is gone.
 fn gone(socket: BorrowedFd<'static>) -> Result<impl Future<Output = ()>> {
     // One that is meant for the whole service is the supervisor's; a handler keeps it from ending us.
     drop(signal(SignalKind::hangup()).context("cannot handle SIGHUP")?);
@@ -70,10 +99,29 @@ fn gone(socket: BorrowedFd<'static>) -> Result<impl Future<Output = ()>> {
     let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
     let socket = socket.context("cannot watch the supervisor")?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = socket.readable() => {}
+        loop {
+            let mut ready = tokio::select! {
+                _ = terminate.recv() => return,
+                _ = interrupt.recv() => return,
+                ready = socket.readable() => match ready {
+                    Ok(ready) => ready,
+                    Err(_) => return,
+                },
+            };
+            match channel::try_receive::<Asked>(socket.get_ref()) {
+                // What a later supervisor wants cannot be known.
+                Ok((asked, _)) if asked.version != VERSION => {}
+                Ok((asked, _)) => {
+                    if let Some(Ok(levels)) = asked.log_level.map(|levels| levels.parse()) {
+                        log::set_level(&levels);
+                    }
+                    if asked.heap && tell_of_heap(*socket.get_ref()).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(_) => return,
+            }
         }
     })
 }

@@ -13,7 +13,7 @@ use crate::action::Action;
 use crate::books::Books;
 use crate::clock;
 use crate::decode::{self, Decoder};
-use crate::kernel::{ProbeLog, Probes, Request, Totals};
+use crate::kernel::{ProbeLog, Probes, ProgramStatus, Request, Totals};
 use crate::ledger::Cause;
 use crate::log::ids;
 use crate::observation::{Action as Seen, Observation};
@@ -236,6 +236,12 @@ impl Source for Ebpf {
         if let Some(log) = &mut self.log {
             log.flush();
         }
+    }
+
+    fn probes(&self) -> Vec<(&'static str, Option<&'static str>)> {
+        let instead =
+            |it: &ProgramStatus| it.missing.as_ref().map(|_| it.instead.unwrap_or("nothing"));
+        self.probes.programs().iter().map(|it| (it.name, instead(it))).collect()
     }
 
     fn describe(&self) -> String {

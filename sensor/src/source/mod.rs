@@ -56,6 +56,11 @@ pub trait Source {
         None
     }
 
+    /// Its probes by name, if it has any, and what serves instead of those that are not attached.
+    fn probes(&self) -> Vec<(&'static str, Option<&'static str>)> {
+        Vec::new()
+    }
+
     /// Passes the source's own diagnostics on.
     fn flush_log(&mut self) {}
 

@@ -1,0 +1,372 @@
+//! `/metrics`: `OpenMetrics` text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use wanglou_sensor_common::counters::Stream;
+
+use super::process::Process;
+use super::state::{Breaker, Known};
+use crate::action::Action;
+use crate::clock;
+use crate::kernel::CounterMap;
+use crate::ledger::Balance;
+use crate::output::Destination;
+use crate::source;
+
+/// What the text is.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PREFIX: &str = "wanglou_sensor";
+
+/// A metric: its name without prefix, unit and the ending of its kind; what it says; and its rows.
+struct Metric {
+    name: &'static str,
+    unit: Option<Unit>,
+    kind: MetricType,
+    help: &'static str,
+    rows: fn(&Scrape<'_>) -> Vec<Row>,
+}
+
+/// Labels, and a value.
+type Row = (Vec<(&'static str, String)>, Value);
+
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    Whole(u64),
+    Real(f64),
+}
+
+/// What is read once for all metrics.
+struct Scrape<'a> {
+    known: &'a Known,
+    processes: Vec<Process>,
+}
+
+/// The names of all metrics, as they are written.
+pub const NAMES: fn() -> Vec<String> = || METRICS.iter().map(Metric::name).collect();
+
+static METRICS: &[Metric] = &[
+    Metric {
+        name: "build",
+        unit: None,
+        kind: MetricType::Info,
+        help: "The sensor's version.",
+        rows: |_| vec![(label("version", env!("CARGO_PKG_VERSION")), Value::Whole(1))],
+    },
+    Metric {
+        name: "uptime",
+        unit: Some(Unit::Seconds),
+        kind: MetricType::Gauge,
+        help: "Since the supervisor began.",
+        rows: |of| one(Value::Real(of.known.began.elapsed().as_secs_f64())),
+    },
+    Metric {
+        name: "ready",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "1 while a worker tells of events, as /readyz says.",
+        rows: |of| one(Value::Whole(of.known.is_ready().into())),
+    },
+    Metric {
+        name: "worker_run",
+        unit: None,
+        kind: MetricType::Info,
+        help: "wanglou.run.id of the present worker, or of the last.",
+        rows: run,
+    },
+    Metric {
+        name: "worker_restarts",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Workers that were started after the first.",
+        rows: |of| one(Value::Whole(of.known.workers.saturating_sub(1))),
+    },
+    Metric {
+        name: "events_produced",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Events of this run that are known to have happened.",
+        rows: |of| by_action(of, |of| of.produced.cloned()),
+    },
+    Metric {
+        name: "events_delivered",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Events of this run that the output has.",
+        rows: |of| by_action(of, |of| of.delivered.cloned()),
+    },
+    Metric {
+        name: "events_dropped",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Events of this run that are lost.",
+        rows: dropped,
+    },
+    Metric {
+        name: "events_in_flight",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Events of this run on their way to an output.",
+        rows: |of| {
+            let row = |(output, balance): (Destination, Balance)| {
+                Some((label("output", output.name()), Value::Whole(balance.view().in_flight?)))
+            };
+            of.known.balances().filter_map(row).collect()
+        },
+    },
+    Metric {
+        name: "probe_events_seen",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Events of this run that probes have seen.",
+        rows: seen,
+    },
+    Metric {
+        name: "whole_until_age",
+        unit: Some(Unit::Seconds),
+        kind: MetricType::Gauge,
+        help: "Since the time until which nothing is missing that no gap has told of.",
+        rows: |of| {
+            let until = of.known.books.as_ref().map_or(0, |it| it.page().whole_until.get());
+            let age = clock::boot_ns().saturating_sub(until);
+            if until == 0 { Vec::new() } else { one(Value::Real(age as f64 / 1e9)) }
+        },
+    },
+    Metric {
+        name: "breaker_state",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "1 for the state that the breaker is in.",
+        rows: |of| {
+            let row = |state: Breaker| {
+                (label("state", state.name()), Value::Whole((of.known.breaker == state).into()))
+            };
+            Breaker::ALL.map(row).into()
+        },
+    },
+    Metric {
+        name: "breaker_trips",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "How often the sensor cost more than its budget.",
+        rows: |of| one(Value::Whole(of.known.trips)),
+    },
+    Metric {
+        name: "breaker_rest",
+        unit: Some(Unit::Seconds),
+        kind: MetricType::Gauge,
+        help: "To the end of the rest; 0 outside of one.",
+        rows: |of| one(Value::Real(of.known.rest().as_secs_f64())),
+    },
+    Metric {
+        name: "shed_level",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Events that are worth less than this are given up; 0 for none.",
+        rows: |of| one(Value::Whole(of.known.shed.into())),
+    },
+    Metric {
+        name: "cpu_ratio",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Share of one core in the last second: of both processes, and of the probes when they were timed last.",
+        rows: |of| {
+            let Some(usage) = of.known.usage else { return Vec::new() };
+            let row = |part, percent| (label("part", part), Value::Real(percent / 100.0));
+            vec![row("processes", usage.process_percent), row("probes", usage.probes_percent)]
+        },
+    },
+    Metric {
+        name: "process_cpu",
+        unit: Some(Unit::Seconds),
+        kind: MetricType::Counter,
+        help: "CPU time of each process.",
+        rows: |of| by_process(of, |it| Value::Real(it.cpu.as_secs_f64())),
+    },
+    Metric {
+        name: "process_resident_memory",
+        unit: Some(Unit::Bytes),
+        kind: MetricType::Gauge,
+        help: "Resident memory of each process.",
+        rows: |of| by_process(of, |it| Value::Whole(it.resident)),
+    },
+    Metric {
+        name: "process_voluntary_context_switches",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "How often a thread of each process went to sleep, and so was woken.",
+        rows: |of| by_process(of, |it| Value::Whole(it.sleeps)),
+    },
+];
+
+/// All of it.
+pub(super) fn text(known: &Known) -> Result<String, fmt::Error> {
+    let scrape = Scrape { known, processes: known.processes() };
+    let families = METRICS.iter().map(|metric| (metric, (metric.rows)(&scrape))).collect();
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(Families(families)));
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// The rows of each metric.
+struct Families(Vec<(&'static Metric, Vec<Row>)>);
+
+impl fmt::Debug for Families {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Families")
+    }
+}
+
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for (metric, rows) in &self.0 {
+            let Metric { name, unit, kind, help, .. } = metric;
+            let mut encoder = encoder.encode_descriptor(name, help, unit.as_ref(), *kind)?;
+            for (labels, value) in rows {
+                match kind {
+                    MetricType::Info => encoder.encode_info(labels)?,
+                    _ if labels.is_empty() => value.encode(*kind, &mut encoder)?,
+                    _ => value.encode(*kind, &mut encoder.encode_family(labels)?)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Value {
+    fn encode(self, kind: MetricType, to: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        match (kind, self) {
+            (MetricType::Counter, Self::Whole(value)) => {
+                to.encode_counter::<NoLabelSet, _, u64>(&value, None)
+            }
+            (MetricType::Counter, Self::Real(value)) => {
+                to.encode_counter::<NoLabelSet, _, u64>(&value, None)
+            }
+            (_, Self::Whole(value)) => to.encode_gauge(&value),
+            (_, Self::Real(value)) => to.encode_gauge(&value),
+        }
+    }
+}
+
+impl Metric {
+    fn name(&self) -> String {
+        let unit = self.unit.as_ref().map_or(String::new(), |unit| format!("_{}", unit.as_str()));
+        let ending = match self.kind {
+            MetricType::Counter => "_total",
+            MetricType::Info => "_info",
+            _ => "",
+        };
+        format!("{PREFIX}_{}{unit}{ending}", self.name)
+    }
+}
+
+fn label(name: &'static str, value: impl Into<String>) -> Vec<(&'static str, String)> {
+    vec![(name, value.into())]
+}
+
+fn one(value: Value) -> Vec<Row> {
+    vec![(Vec::new(), value)]
+}
+
+fn run(of: &Scrape<'_>) -> Vec<Row> {
+    let run = of.known.books.as_ref().map_or(0, |books| books.page().run.get());
+    if run == 0 { Vec::new() } else { vec![(label("run", run.to_string()), Value::Whole(1))] }
+}
+
+type Counts = BTreeMap<String, u64>;
+
+fn by_action(
+    of: &Scrape<'_>,
+    part: fn(&wanglou_api::event::Ledger<'_>) -> Option<Counts>,
+) -> Vec<Row> {
+    let rows = |(output, balance): (Destination, Balance)| {
+        let counts = part(&balance.view()).unwrap_or_default();
+        // Zeroes too: a row that appears late has lost its beginning.
+        Action::ALL.map(|action| {
+            let count = counts.get(action.name()).copied().unwrap_or(0);
+            let labels =
+                vec![("output", output.name().to_owned()), ("action", action.name().to_owned())];
+            (labels, Value::Whole(count))
+        })
+    };
+    of.known.balances().flat_map(rows).collect()
+}
+
+fn dropped(of: &Scrape<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (output, balance) in of.known.balances() {
+        for (cause, by_action) in balance.view().dropped.into_iter().flatten() {
+            for (action, count) in by_action {
+                let output = output.name().to_owned();
+                let labels =
+                    [("output", output), ("cause", cause.clone()), ("action", action.clone())];
+                rows.push((labels.into(), Value::Whole(*count)));
+            }
+        }
+    }
+    rows
+}
+
+fn seen(of: &Scrape<'_>) -> Vec<Row> {
+    let counters = of.known.attached.as_ref().and_then(|attached| attached.counters.as_ref());
+    let Some(totals) = counters.map(CounterMap::totals) else { return Vec::new() };
+    let row = |stream: Stream| {
+        let action = source::action(stream).name();
+        (label("action", action), Value::Whole(totals[stream as usize].seen))
+    };
+    Stream::ALL.map(row).into()
+}
+
+fn by_process(of: &Scrape<'_>, value: fn(&Process) -> Value) -> Vec<Row> {
+    of.processes.iter().map(|it| (label("process", it.role), value(it))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::books::Books;
+    use crate::config::Effective;
+    use crate::telemetry::State;
+
+    #[test]
+    fn the_text_has_every_metric_with_its_help() {
+        let state = State::new(&Effective::default());
+        let socket = rustix::stdio::stdin().try_clone_to_owned().expect("a descriptor");
+        let books = Books::new().expect("memory");
+        books.page().run.set(7);
+        books.account(Destination::Stdout).dropped[0][1].add(3);
+        state.begins(std::process::id(), books, socket);
+        let text = text(&state.lock()).expect("text");
+        for metric in METRICS {
+            assert!(text.contains(metric.help), "no {}: {text}", metric.name);
+        }
+        for line in [
+            "wanglou_sensor_build_info{version=\"0.1.0\"} 1",
+            "wanglou_sensor_worker_run_info{run=\"7\"} 1",
+            "wanglou_sensor_events_dropped_total{output=\"stdout\",cause=\"ring_full\",action=\"fork\"} 3",
+            "wanglou_sensor_breaker_state{state=\"closed\"} 1",
+            "# TYPE wanglou_sensor_process_cpu_seconds counter",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|it| it == line), "no {line}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_in_the_documentation() {
+        let docs = include_str!("../../../docs/operations.md");
+        let told: Vec<_> = docs
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `wanglou_sensor_")?.split(['`', '{']).next())
+            .map(|name| format!("{PREFIX}_{name}"))
+            .collect();
+        assert_eq!(told, NAMES());
+    }
+}
