@@ -42,8 +42,9 @@ fn metrics_and_status_agree_with_the_last_ledger() -> Result<()> {
     let until = Instant::now() + PATIENCE;
     let metrics = loop {
         let metrics = metrics(address)?;
-        if metrics["wanglou_sensor_events_in_flight"] == 0.0
-            && metrics["wanglou_sensor_events_produced_total{action=\"end\"}"] >= 2000.0
+        let of = |metric: &str| metrics[&format!("wanglou_sensor_events_{metric}")];
+        if of("in_flight{output=\"stdout\"}") == 0.0
+            && of("produced_total{output=\"stdout\",action=\"end\"}") >= 2000.0
         {
             break metrics;
         }
@@ -250,8 +251,7 @@ fn start(settings: &[&str]) -> Result<(Service, SocketAddr)> {
     let usual = ["sensor.backend=ebpf", "telemetry.listen=127.0.0.1:0"];
     let service = Service::start(&[&usual, settings].concat())?;
     let told = service.told()?;
-    let address =
-        told.lines().find_map(|line| line.strip_prefix("wanglou-sensor: telemetry: http://"));
+    let address = told.lines().find_map(|line| Some(line.split_once(": telemetry: http://")?.1));
     let address = address.context("it does not say where it listens")?.parse()?;
     ensure!(proc::children(service.pid()).len() == 1, "not one worker");
     Ok((service, address))
