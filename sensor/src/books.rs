@@ -1,7 +1,7 @@
 //! The books of a run, in memory that outlives who writes them: when a worker is killed its supervisor
 //! closes them, so that they balance all the same.
 //!
-//! One process writes, each number by one thread only; so a number needs no more than to be read whole.
+//! Each number is written by one thread of one process only; so it needs no more than to be read whole.
 
 use std::fs::File;
 use std::io;
@@ -120,12 +120,12 @@ impl Books {
     }
 
     /// Closes the books of one who was killed: what it knew of and had not dealt with is lost, and so is
-    /// what probes had seen and it had not taken. `seen` counts by stream what `action` names; an output
-    /// misses what it `wants`.
+    /// what probes had seen and it had not taken. `seen` counts by stream what `action` names; `as_wanted` says
+    /// by which action an output misses it, if it does.
     pub fn close(
         &self,
         seen: impl IntoIterator<Item = (Stream, Action, u64)>,
-        wants: impl Fn(Destination, Action) -> bool,
+        as_wanted: impl Fn(Destination, Action) -> Option<Action>,
     ) {
         for destination in Destination::ALL {
             self.account(destination).close();
@@ -134,8 +134,10 @@ impl Books {
             let settled = &self.page().settled[stream as usize];
             let left = seen.saturating_sub(settled.get());
             settled.add(left);
-            for destination in Destination::ALL.into_iter().filter(|it| wants(*it, action)) {
-                self.account(destination).lose(action, left);
+            for destination in Destination::ALL {
+                if let Some(action) = as_wanted(destination, action) {
+                    self.account(destination).lose(action, left);
+                }
             }
         }
     }
@@ -196,7 +198,7 @@ mod tests {
         account.delivered[Action::Exec as usize].add(4);
         account.dropped[Cause::RingFull as usize][Action::Exec as usize].add(1);
         books.page().settled[Stream::Exec as usize].add(10);
-        let wants = |destination, _| destination == Destination::Stdout;
+        let wants = |to, action| (to == Destination::Stdout).then_some(action);
 
         theirs.close([(Stream::Exec, Action::Exec, 12), (Stream::Fork, Action::Fork, 3)], wants);
 

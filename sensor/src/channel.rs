@@ -20,11 +20,29 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-/// Sends a message and descriptors.
+/// Sends a message and descriptors; waits for room.
 pub fn send<M: prost::Message>(
     socket: impl AsFd,
     message: &M,
     fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    send_by(socket, message, fds, SendFlags::NOSIGNAL)
+}
+
+/// The same; `WouldBlock` says that the other end does not listen.
+pub fn try_send<M: prost::Message>(
+    socket: impl AsFd,
+    message: &M,
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    send_by(socket, message, fds, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+}
+
+fn send_by<M: prost::Message>(
+    socket: impl AsFd,
+    message: &M,
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
 ) -> io::Result<()> {
     let bytes = message.encode_length_delimited_to_vec();
     if bytes.len() > MAX_BYTES {
@@ -37,7 +55,7 @@ pub fn send<M: prost::Message>(
         return Err(io::Error::other(format!("{} descriptors are too many", fds.len())));
     }
     let slices = [io::IoSlice::new(&bytes)];
-    let sent = sendmsg(socket, &slices, &mut ancillary, SendFlags::NOSIGNAL)?;
+    let sent = sendmsg(socket, &slices, &mut ancillary, flags)?;
     if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 

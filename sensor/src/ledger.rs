@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use wanglou_api::event::Ledger as View;
 
-use crate::action::{Action, Category};
+use crate::action::Action;
 use crate::books::{self, Account, Books};
 use crate::output::Destination;
 
@@ -92,15 +92,6 @@ impl Losses {
     /// All of them.
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().sum()
-    }
-
-    /// Whether the process table may be wrong after them: sockets are not in it.
-    pub fn concern_processes(&self) -> bool {
-        let lost = |action: Action| self.0.iter().any(|counts| counts[action as usize] > 0);
-        Action::ALL
-            .into_iter()
-            .filter(|action| action.category() != Some(Category::Network))
-            .any(lost)
     }
 
     /// What is written: by cause, then action, without zeros.
@@ -210,18 +201,6 @@ impl Balance {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_losses_of_processes_concern_them() {
-        let after = |action| {
-            let mut losses = Losses::default();
-            losses.add(Cause::Recursion, action, 1);
-            losses.concern_processes()
-        };
-        let actions = [Action::DisconnectReceived, Action::Flow, Action::End, Action::Unknown];
-        assert_eq!(actions.map(after), [false, false, true, true]);
-        assert!(!Losses::default().concern_processes());
-    }
 
     #[test]
     fn what_is_produced_is_somewhere() {

@@ -65,17 +65,20 @@ impl Outlet {
         self.of
     }
 
-    /// An event happened; one that nobody asked for does not count.
+    /// Whether somebody asked for it.
+    pub fn wants(&self, action: Action) -> bool {
+        self.wanted.has(action)
+    }
+
+    /// An event happened that is wanted.
     pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
-        if !self.wanted.has(action) {
-            return;
-        }
         self.ledger.produce(action);
         self.write(Some(action), event);
     }
 
     /// Events were lost before they could be reported; `false` if nobody asked for them.
     pub fn lose(&mut self, cause: Cause, action: Action, events: u64) -> bool {
+        let action = self.wanted.standing_for(action);
         let counts = events > 0 && self.wanted.has(action);
         if counts {
             self.ledger.lose(cause, action, events);
@@ -122,14 +125,19 @@ impl Outlet {
         self.queue.send(&mut self.chunk);
     }
 
-    /// Tells of the losses until `end`, if there were any, and of what was rebuilt after them.
+    /// Tells of the losses until `end`, and of what was rebuilt after them, if there was anything of either.
     pub fn report_gap(&mut self, clock: Clock, end: u64, recovered: &ByAction) {
-        let Some(start) = self.since.take() else { return };
-        let losses = std::mem::take(&mut self.losses);
         let mut recovered = *recovered;
         for action in Action::ALL.into_iter().filter(|action| !self.wanted.has(*action)) {
             recovered[action as usize] = 0;
         }
+        let since = self.since.take();
+        if since.is_none() && recovered.iter().all(|events| *events == 0) {
+            return;
+        }
+        // Of what was lost earlier the gaps before have told.
+        let start = since.unwrap_or(end);
+        let losses = std::mem::take(&mut self.losses);
         self.write_gap(clock, (start, end), &losses, &recovered);
     }
 

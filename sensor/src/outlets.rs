@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::ledger::{Balance, ByAction, Cause};
 use crate::log::Alert;
 use crate::outlet::Outlet;
-use crate::output::{Destination, File, Format, Outputs, Selection, Sink, Stdout};
+use crate::output::{self, Destination, File, Format, Outputs, Selection, Sink, Stdout};
 use crate::queue::{OnFailure, Queue};
 
 /// All of them.
@@ -60,41 +60,52 @@ pub enum Holes {
 
 impl Outlets {
     /// Those that are asked for, for what is observed. A lone standard output that takes no more ends all
-    /// the work, by way of `wake`; every other output is tried again. `killed` may have left half a line.
+    /// the work, by way of `wake`; every other output is tried again. `last` may have left half a line.
     pub fn open(
         host: &'static Host,
         outputs: &Outputs,
         observed: &Selection,
-        mut format: Option<Format>,
+        format: Format,
         books: &Books,
-        killed: Option<&Books>,
+        last: Option<&Books>,
         wake: impl FnOnce() + Send + 'static,
     ) -> Result<Self> {
-        let wanted: Vec<_> = Destination::ALL.into_iter().filter(|it| outputs.has(*it)).collect();
-        let mut wake = Some(wake);
-        let mut lanes = Vec::new();
-        for of in &wanted {
-            let intake = outputs.intake(*of);
-            let (sink, format): (Box<dyn Sink>, _) = match of {
+        let is_alone = Destination::ALL.into_iter().filter(|it| outputs.has(*it)).count() == 1;
+        let (mut format, mut wake) = (Some(format), Some(wake));
+        let mut open = |of: Destination| {
+            let (sink, format, on_failure): (Box<dyn Sink>, _, _) = match of {
                 Destination::Stdout => {
-                    let is_broken = killed.is_some_and(|it| it.account(*of).writing.get() != 0);
-                    let stdout =
-                        Stdout::open(is_broken).context("cannot write to standard output")?;
-                    (Box::new(stdout), format.take())
+                    let on_failure = match wake.take().filter(|_| is_alone) {
+                        Some(wake) => OnFailure::End(Box::new(wake)),
+                        None => OnFailure::GoOn,
+                    };
+                    (Box::new(stdout_after(last)?), format.take(), on_failure)
                 }
-                Destination::File => (Box::new(File::new(outputs.file.clone())), None),
+                Destination::File => {
+                    (Box::new(File::new(outputs.file.clone())), None, OnFailure::GoOn)
+                }
             };
-            let on_failure = match (of, wake.take().filter(|_| wanted.len() == 1)) {
-                (Destination::Stdout, Some(wake)) => OnFailure::End(Box::new(wake)),
-                _ => OnFailure::GoOn,
+            let taken = outputs.intake(of).events.and(observed);
+            let bytes = outputs.intake(of).queue_bytes;
+            Lane::new(host, of, taken, format, sink, bytes, on_failure, books)
+        };
+        let wanted = Destination::ALL.into_iter().filter(|it| outputs.has(*it));
+        let lanes = wanted.map(&mut open).collect::<Result<_>>()?;
+        Ok(Self { lanes, holes: Holes::None })
+    }
+
+    /// For a last line in each that takes one now.
+    pub fn for_a_line(host: &'static Host, outputs: &Outputs, last: &Books) -> Result<Self> {
+        let (books, none) = (Books::new()?, Selection::of(&[]));
+        let mut lanes = Vec::new();
+        for of in Destination::ALL.into_iter().filter(|it| outputs.has(*it)) {
+            let sink: Box<dyn Sink> = match of {
+                Destination::Stdout if !output::takes_a_line_now() => continue,
+                Destination::Stdout => Box::new(stdout_after(Some(last))?),
+                Destination::File => Box::new(File::for_a_line(outputs.file.clone())),
             };
-            let queue = Queue::start(books.clone(), *of, sink, intake.queue_bytes, on_failure)
-                .context("cannot start the output thread")?;
-            let format = format.unwrap_or(Format::Json);
-            let taken = intake.events.and(observed);
-            let outlet = Outlet::new(host, *of, taken, format, queue, books.clone());
-            let credit = Credit::full(clock::boot_ns());
-            lanes.push(Lane { outlet, credit, is_slow: false });
+            let bytes = outputs.intake(of).queue_bytes;
+            lanes.push(Lane::new(host, of, none, None, sink, bytes, OnFailure::GoOn, &books)?);
         }
         Ok(Self { lanes, holes: Holes::None })
     }
@@ -102,6 +113,9 @@ impl Outlets {
     /// An event happened.
     pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
         for lane in &mut self.lanes {
+            if !lane.outlet.wants(action) {
+                continue;
+            }
             if lane.takes(action) {
                 lane.outlet.report(action, event);
             } else {
@@ -145,6 +159,10 @@ impl Outlets {
             any |= has_room;
             held_up |= !has_room && !lane.is_slow;
         }
+        if !any && let Some(first) = self.lanes.first_mut() {
+            // All of them are stuck: whoever moves first is noticed a moment later.
+            return first.outlet.wait_for_room(patience);
+        }
         any && !held_up
     }
 
@@ -156,14 +174,14 @@ impl Outlets {
     /// Tells each of its losses until `end`, and of what was rebuilt after them; one that takes nothing now
     /// is told another time.
     pub fn report_gap(&mut self, clock: Clock, end: u64, recovered: &ByAction) {
-        for outlet in self.outlets_mut().filter(|outlet| !outlet.is_failing()) {
+        for outlet in self.taking() {
             outlet.report_gap(clock, end, recovered);
         }
     }
 
     /// Tells of something that went wrong with the sensor itself.
     pub fn report_alert(&mut self, clock: Clock, alert: &Alert) {
-        for outlet in self.outlets_mut() {
+        for outlet in self.taking() {
             outlet.report_alert(clock, alert);
         }
     }
@@ -175,8 +193,15 @@ impl Outlets {
         }
     }
 
-    /// Writes the books as they stand.
-    pub fn report_ledgers(&mut self, clock: Clock, now: u64) -> Vec<(Destination, Balance)> {
+    /// Writes the books as they stand to those that take anything.
+    pub fn report_ledgers(&mut self, clock: Clock, now: u64) {
+        for outlet in self.taking() {
+            outlet.report_ledger(clock, now);
+        }
+    }
+
+    /// Writes the last books, whoever takes them.
+    pub fn report_last(&mut self, clock: Clock, now: u64) -> Vec<(Destination, Balance)> {
         let report = |it: &mut Outlet| (it.destination(), it.report_ledger(clock, now));
         self.outlets_mut().map(report).collect()
     }
@@ -185,6 +210,8 @@ impl Outlets {
     pub fn report_killed(&mut self, clock: Clock, now: u64, killed: &Books) {
         for outlet in self.outlets_mut() {
             outlet.report_killed(clock, now, killed);
+            // What comes next begins a line.
+            killed.account(outlet.destination()).writing.set(0);
         }
     }
 
@@ -213,12 +240,38 @@ impl Outlets {
         failure
     }
 
+    /// Those that have room: what is not counted would pile up in the others.
+    fn taking(&mut self) -> impl Iterator<Item = &mut Outlet> {
+        self.outlets_mut().filter(|outlet| !outlet.is_failing() && outlet.fill() < 1.0)
+    }
+
     fn outlets_mut(&mut self) -> impl Iterator<Item = &mut Outlet> {
         self.lanes.iter_mut().map(|lane| &mut lane.outlet)
     }
 }
 
 impl Lane {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is another thing, and there are two callers"
+    )]
+    fn new(
+        host: &'static Host,
+        of: Destination,
+        taken: Selection,
+        format: Option<Format>,
+        sink: Box<dyn Sink>,
+        queue_bytes: usize,
+        on_failure: OnFailure,
+        books: &Books,
+    ) -> Result<Self> {
+        let queue = Queue::start(books.clone(), of, sink, queue_bytes, on_failure)
+            .context("cannot start the output thread")?;
+        let format = format.unwrap_or(Format::Json);
+        let outlet = Outlet::new(host, of, taken, format, queue, books.clone());
+        Ok(Self { outlet, credit: Credit::full(clock::boot_ns()), is_slow: false })
+    }
+
     /// Whether an event goes into its queue.
     fn takes(&mut self, action: Action) -> bool {
         !self.is_slow || self.outlet.fill() < give_up_at(action.worth())
@@ -240,6 +293,12 @@ impl Lane {
         self.is_slow = !has_room && left <= patience;
         has_room
     }
+}
+
+/// Behind what the last worker wrote, which may be half a line.
+fn stdout_after(last: Option<&Books>) -> Result<Stdout<std::fs::File>> {
+    let is_broken = last.is_some_and(|it| it.account(Destination::Stdout).writing.get() != 0);
+    Stdout::open(is_broken).context("cannot write to standard output")
 }
 
 /// How full the queue of one that has caught up is.

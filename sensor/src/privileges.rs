@@ -24,6 +24,16 @@ pub fn keep_reading_only() -> io::Result<()> {
     Ok(())
 }
 
+/// Does something with the rights to files that the worker will have: those of who owns them.
+pub fn as_an_owner<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let sets = capabilities(None)?;
+    let effective = sets.effective & !CapabilitySet::DAC_OVERRIDE;
+    set_capabilities(None, CapabilitySets { effective, ..sets })?;
+    let done = work();
+    set_capabilities(None, sets)?;
+    done
+}
+
 /// The running kernel's version; (0, 0) if it does not begin with two numbers.
 fn kernel_version() -> (u32, u32) {
     let name = uname();

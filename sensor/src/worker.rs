@@ -35,6 +35,8 @@ const ROUND: Duration = Duration::from_millis(100);
 const LEDGER_NS: u64 = 10_000_000_000;
 /// Losses that go on are told of so often.
 const GAP_NS: u64 = 1_000_000_000;
+/// Losses that we chose are over when there have been none for so long.
+const MEND_NS: u64 = 10_000_000_000;
 /// Time for the output to take the rest at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -81,7 +83,7 @@ pub async fn work(
         move || ended.notify_one()
     };
     let observed = Selection::of(&events);
-    let outlets = Outlets::open(host, &outputs, &observed, Some(format), &books, None, wake_us)?;
+    let outlets = Outlets::open(host, &outputs, &observed, format, &books, last.as_ref(), wake_us)?;
     let wake = wake_up(&*source).context("cannot poll the source of events")?;
 
     let enricher = Enricher::new(host);
@@ -126,6 +128,8 @@ struct Worker {
     gap: Option<Gap>,
     /// Those of gaps that have been told of, for which the table is still to be mended.
     holes: Holes,
+    /// When that is done, unless there are new ones; boot-clock time, ns.
+    mend_at: u64,
     next_ledger: u64,
     books: Books,
 }
@@ -141,6 +145,7 @@ impl Worker {
             whole_until: now,
             gap: None,
             holes: Holes::None,
+            mend_at: 0,
             next_ledger,
             books,
         }
@@ -235,10 +240,9 @@ impl Worker {
             return Ok(());
         }
         match self.gap {
-            Some(gap) if !lost => self.end_gap(gap, true),
-            Some(gap) if gap.end > gap.start + GAP_NS => self.end_gap(gap, false),
+            Some(gap) if !lost || gap.end > gap.start + GAP_NS => self.end_gap(gap, false),
             Some(_) => Ok(()),
-            None if !lost && self.holes != Holes::None => {
+            None if self.holes != Holes::None && clock::boot_ns() >= self.mend_at => {
                 self.end_gap(Gap::since(self.whole_until), true)
             }
             None => {
@@ -260,13 +264,15 @@ impl Worker {
             let gap = self.gap.get_or_insert(Gap::since(self.whole_until));
             gap.end = now;
             gap.holes = gap.holes.max(noted.holes);
+            self.mend_at = now + MEND_NS;
         } else if self.gap.is_none() && all {
             self.whole_until = now;
         }
         noted.any
     }
 
-    /// Tells of a gap. After losses that we chose the table is mended only once they are `over`.
+    /// Tells of a gap. After losses that we chose the table is mended only once they have been `over` for
+    /// long.
     fn end_gap(&mut self, gap: Gap, over: bool) -> Result<()> {
         self.gap = None;
         let holes = gap.holes.max(std::mem::take(&mut self.holes));
@@ -296,7 +302,8 @@ impl Worker {
             }
         }
         self.book_losses();
-        if let Some(gap) = self.gap {
+        if self.gap.is_some() || self.holes != Holes::None {
+            let gap = self.gap.unwrap_or(Gap::since(self.whole_until));
             self.end_gap(gap, true)?;
         }
         if let Some(stuck) = self.outlets.settle(PATIENCE) {
@@ -312,14 +319,14 @@ impl Worker {
         }
         log::finish();
         self.report_alerts();
-        let balances = self.outlets.report_ledgers(self.enricher.clock(), clock::boot_ns());
+        let balances = self.outlets.report_last(self.enricher.clock(), clock::boot_ns());
         let failure = self.outlets.close(PATIENCE);
         conclude(failure.as_ref(), &balances)
     }
 
     fn output_ended(mut self) -> Result<ExitCode> {
         self.source.detach();
-        let balances = self.outlets.report_ledgers(self.enricher.clock(), clock::boot_ns());
+        let balances = self.outlets.report_last(self.enricher.clock(), clock::boot_ns());
         conclude(self.outlets.take_failure().as_ref(), &balances)
     }
 }
@@ -382,8 +389,7 @@ pub fn write_last_ledgers(killed: &Books, outputs: &Outputs) -> Result<()> {
             || host
         }),
     };
-    let (books, none) = (Books::new()?, Selection::of(&[]));
-    let mut outlets = Outlets::open(host, outputs, &none, None, &books, Some(killed), || ())?;
+    let mut outlets = Outlets::for_a_line(host, outputs, killed)?;
     outlets.report_killed(Clock::now(), now, killed);
     // A reader that has gone away needs no ledger.
     let _ = outlets.close(PATIENCE);

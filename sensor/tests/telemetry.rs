@@ -130,13 +130,16 @@ fn a_profile_of_the_heap_is_what_pprof_reads() -> Result<()> {
     let (service, address) = start(&["telemetry.heap_accumulated=true"])?;
     for process in ["supervisor", "worker"] {
         let path = format!("/debug/pprof/heap?process={process}");
-        let [first, second] = [profile(address, &path)?, profile(address, &path)?];
+        let first = next_profile(address, &path)?;
+        let second = next_profile(address, &path)?;
         // Two snapshots can be compared: the same kinds, in the same order.
         ensure!(first.kinds() == ["inuse_objects", "inuse_space"], "{:?}", first.kinds());
         ensure!(first.kinds() == second.kinds());
         println!("{process}: {} stacks, {} bytes", first.sample.len(), first.total(1));
     }
-    let profile = profile(address, "/debug/pprof/heap?allocated=true")?;
+    let profile = next_profile(address, "/debug/pprof/heap?allocated=true")?;
+    let soon = get(address, "/debug/pprof/heap")?;
+    ensure!(soon.code == 429, "{soon:?}");
     ensure!(
         profile.kinds() == ["alloc_objects", "alloc_space", "inuse_objects", "inuse_space"],
         "{:?}",
@@ -154,6 +157,12 @@ fn a_profile_of_the_heap_is_what_pprof_reads() -> Result<()> {
     let (status, _) = service.stop()?;
     ensure!(status.success(), "it ended with {status}");
     Ok(())
+}
+
+/// There is one every two seconds.
+fn next_profile(address: SocketAddr, path: &str) -> Result<Profile> {
+    thread::sleep(Duration::from_millis(2_100));
+    profile(address, path)
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::workspace::Workspace;
 use crate::{build, debian, fuzz, kernels};
 
 /// The binaries that play the processes of the tests.
-pub(crate) const TESTKIT_BINARIES: [&str; 4] = ["actor", "connections", "storm", "syscall_loop"];
+pub(crate) const TESTKIT_BINARIES: [&str; 5] =
+    ["actor", "connections", "nest", "storm", "syscall_loop"];
 
 /// Arguments of `test`.
 #[derive(clap::Args)]

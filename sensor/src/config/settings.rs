@@ -24,6 +24,8 @@ pub(super) struct Setting {
 
 /// Those that count at once when they change; for all others a new worker is started.
 pub(super) const AT_ONCE: &[&str] = &[
+    "telemetry.listen",
+    "telemetry.allow_remote",
     "log.level",
     "log.to",
     "log.directory",

@@ -86,6 +86,9 @@ table! {
     NO_HEAP_PROFILE "WL1019" Warning
         "there is no profile of the heap",
         "report it";
+    NO_LAST_LEDGER "WL1020" Error
+        "the last ledger of a worker that was killed is missing",
+        "as the message says";
     READY "WL2001" Notice
         "the worker has told of all that was there and goes on",
         "nothing";

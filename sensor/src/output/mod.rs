@@ -21,7 +21,7 @@ pub use file::File;
 pub use pretty::Pretty;
 pub use selection::Selection;
 pub use settings::{Compression, FileSettings, Intake, MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Outputs};
-pub use sink::{Sink, Stdout};
+pub use sink::{Sink, Stdout, takes_a_line_now};
 
 /// How a line looks.
 #[derive(Debug)]

@@ -40,6 +40,11 @@ impl Selection {
         self.0[action as usize]
     }
 
+    /// The action by which something is counted that stands for several.
+    pub fn standing_for(&self, action: Action) -> Action {
+        if action == Action::UidChange && !self.has(action) { Action::GidChange } else { action }
+    }
+
     /// Those that are in both.
     pub fn and(&self, other: &Self) -> Self {
         Self(std::array::from_fn(|n| self.0[n] && other.0[n]))

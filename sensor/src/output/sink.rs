@@ -1,5 +1,7 @@
 use std::io::{self, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// Takes lines.
 pub trait Sink: Send {
     /// Writes whole lines; on failure says how many bytes of them have gone out, after which the next ones
@@ -50,6 +52,14 @@ impl<W: Write + Send> Sink for Stdout<W> {
     fn name(&self) -> String {
         "standard output".to_owned()
     }
+}
+
+/// Whether standard output takes a line without anybody having to wait for it.
+pub fn takes_a_line_now() -> bool {
+    let stdout = rustix::stdio::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::OUT)];
+    let now = Timespec::default();
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::OUT)
 }
 
 /// Writes all bytes; on failure says how many were taken.

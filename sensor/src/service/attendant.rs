@@ -6,7 +6,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, getpriority_process, kill_process, setpriority_process};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -192,6 +192,11 @@ impl Attendant {
         self.books.page().ready.get() != 0
     }
 
+    /// Whether it can give up some events and not others: its probes do that.
+    pub(super) fn can_shed(&self) -> bool {
+        self.attached.as_ref().is_some_and(|it| it.counters.is_some())
+    }
+
     /// Has it give up what is worth less than a level.
     pub(super) fn shed(&self, level: u32) {
         self.books.page().shed.set(level.into());
@@ -202,7 +207,7 @@ impl Attendant {
         let log_level = Some(level.to_string());
         let asked = Asked { version: VERSION, heap: false, log_level };
         // One that is about to be gone says what it always said.
-        let _ = channel::send(self.socket.get_ref(), &asked, &[]);
+        let _ = channel::try_send(self.socket.get_ref(), &asked, &[]);
     }
 
     /// What it costs; `None` while it is not ready, as beginning is dear and short.
@@ -231,7 +236,13 @@ impl Attendant {
                     id = ids::WORKER_DOES_NOT_END.code,
                     "the worker does not end: it is killed"
                 );
-                self.child.kill().await.context("cannot kill the worker")?;
+                self.child.start_kill().context("cannot kill the worker")?;
+                // One that waits for a disk in the kernel ends when that answers.
+                if timeout(PATIENCE, self.child.wait()).await.is_err() {
+                    bail!(
+                        "the worker cannot even be killed: see what it waits for (`ps -o wchan`)"
+                    );
+                }
                 Ok(ExitCode::FAILURE)
             }
         }
@@ -255,7 +266,9 @@ impl Attendant {
             });
             let (outputs, observed) = (&config.outputs, Selection::of(&config.events));
             self.books.close(seen, |output, action| {
-                outputs.has(output) && outputs.intake(output).events.and(&observed).has(action)
+                let wanted = outputs.intake(output).events.and(&observed);
+                let action = wanted.standing_for(action);
+                (outputs.has(output) && wanted.has(action)).then_some(action)
             });
         }
         Some(self.books)

@@ -103,8 +103,8 @@ impl Breaker {
         self.over > 0 || self.rests > 0
     }
 
-    /// Takes a second's usage.
-    pub(super) fn sample(&mut self, usage: &Usage) -> Verdict {
+    /// Takes a second's usage; asks for less only of one that can give up a part.
+    pub(super) fn sample(&mut self, usage: &Usage, can_shed: bool) -> Verdict {
         let share = (usage.cpu_percent() / self.budget.cpu_percent)
             .max(usage.memory_bytes as f64 / self.budget.memory_bytes as f64);
         let count =
@@ -135,7 +135,7 @@ impl Breaker {
         }
         // The longer it goes on, the more is given up; what is left after the last step has a step's time.
         let step = (patience / (SHED_MOST + 1)).max(1);
-        if self.level < SHED_MOST && self.over > 0 && self.over.is_multiple_of(step) {
+        if can_shed && self.level < SHED_MOST && self.over > 0 && self.over.is_multiple_of(step) {
             self.level += 1;
             return Verdict::Shed(self.level);
         }
@@ -160,7 +160,7 @@ impl Breaker {
 pub(super) fn given_up(level: u32) -> &'static str {
     match level {
         0 => "nothing is",
-        1 => "flows and listening sockets are",
+        1 => "flows of closed sockets and listening sockets are",
         2 => "all of the network is",
         _ => "all but exec and end is",
     }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn samples(breaker: &mut Breaker, usage: Usage, times: u32) -> Vec<Verdict> {
-        (0..times).map(|_| breaker.sample(&usage)).collect()
+        (0..times).map(|_| breaker.sample(&usage, true)).collect()
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let mut breaker = Breaker::new(BUDGET);
         let is_trip = |verdict: &Verdict| matches!(verdict, Verdict::Trip(_));
         assert!(!samples(&mut breaker, cpu(6.0), 9).iter().any(is_trip));
-        assert_eq!(breaker.sample(&cpu(4.0)), Verdict::GoOn);
+        assert_eq!(breaker.sample(&cpu(4.0), true), Verdict::GoOn);
         let verdicts = samples(&mut breaker, cpu(6.0), 10);
         assert!(!verdicts[..9].iter().any(is_trip));
         assert_eq!(verdicts[9], Verdict::Trip(Duration::from_secs(60)));

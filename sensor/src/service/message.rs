@@ -80,5 +80,5 @@ pub(super) struct Heap {
 
 /// Asks a worker for a profile of its heap.
 pub(crate) fn ask_for_heap(worker: BorrowedFd<'_>) -> io::Result<()> {
-    channel::send(worker, &Asked { version: VERSION, heap: true, log_level: None }, &[])
+    channel::try_send(worker, &Asked { version: VERSION, heap: true, log_level: None }, &[])
 }

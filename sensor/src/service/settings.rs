@@ -52,7 +52,14 @@ impl<'a> Settings<'a> {
     /// once; of a changed file, which all hosts of a fleet may have in the same second, a new worker is
     /// started when it is this host's turn.
     pub(super) fn reload(&mut self, by_hand: bool) {
-        let new = match (self.layers)().load() {
+        let loaded = (self.layers)()
+            .load()
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let checked = loaded.and_then(|new| match new.config.outputs.check() {
+            Ok(()) => Ok(new),
+            Err(problem) => Err(vec![problem]),
+        });
+        let new = match checked {
             Ok(new) => new,
             Err(problems) => {
                 for problem in problems {
@@ -69,7 +76,9 @@ impl<'a> Settings<'a> {
         let span = if by_hand { 0 } else { self.effective.config.spread_seconds };
         let offset = self.spread.within(Duration::from_secs(span));
         if self.worker_is_behind() {
-            self.due = Some(Instant::now() + offset);
+            // One that has been waited for comes no later.
+            let due = Instant::now() + offset;
+            self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         }
         if !changes.is_empty() {
             let changes = line(&changes, offset);

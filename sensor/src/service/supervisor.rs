@@ -106,8 +106,13 @@ impl Supervisor<'_> {
                     let was_killed = code != ExitCode::SUCCESS;
                     let config = self.settings.of_worker();
                     if let Some(books) = worker.close_books(config, was_killed) {
-                        if was_killed {
-                            write_last_ledgers(&books, &config.outputs)?;
+                        if was_killed
+                            && let Err(error) = write_last_ledgers(&books, &config.outputs)
+                        {
+                            tracing::error!(
+                                id = ids::NO_LAST_LEDGER.code,
+                                "the last ledger of a worker cannot be written: {error:#}"
+                            );
                         }
                         last = Some(books);
                     }
@@ -169,7 +174,7 @@ impl Supervisor<'_> {
             }
             let Some(usage) = worker.usage(self.breaker.is_wary()).await else { continue };
             self.state.costs(usage);
-            match self.breaker.sample(&usage) {
+            match self.breaker.sample(&usage, worker.can_shed()) {
                 Verdict::GoOn => {}
                 Verdict::Shed(level) => {
                     self.state.sheds(level);
@@ -259,9 +264,12 @@ impl Supervisor<'_> {
         self.breaker.set_budget(config.budget);
         log::configure(&config.log);
         let listens_elsewhere = self.state.configure(self.settings.effective());
-        if listens_elsewhere {
+        let wants_one = config.telemetry.listen != telemetry::Listen::Off;
+        if listens_elsewhere || wants_one && self.server.is_none() {
             // The old name first: it may be the same.
-            self.server = None;
+            if let Some(server) = self.server.take() {
+                server.end().await;
+            }
             match telemetry::serve(&self.state).await {
                 Ok(server) => self.server = server,
                 Err(error) => tracing::error!(id = ids::TELEMETRY_OFF.code, "{error}"),

@@ -17,7 +17,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::listen::{self, ListenError, Listener, Name};
@@ -27,6 +27,10 @@ use crate::log::ids;
 
 /// Connections at once; more wait for one of them to end.
 const CONNECTIONS: usize = 4;
+/// From one connection to the next: answers count against the sensor's own budget, which nobody shall use up.
+const BETWEEN: Duration = Duration::from_millis(50);
+/// The same from one profile to the next.
+const BETWEEN_PROFILES: Duration = Duration::from_secs(2);
 /// Time for a request to be here whole.
 const HEADERS: Duration = Duration::from_secs(2);
 /// Time for a connection from its beginning to its end.
@@ -46,8 +50,17 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// Answers while this lives.
 #[derive(Debug)]
 pub struct Server {
-    task: AbortHandle,
+    task: JoinHandle<()>,
     _name: Option<Name>,
+}
+
+impl Server {
+    /// Ends, and waits for that: somebody else may listen at the same address then.
+    pub async fn end(mut self) {
+        self.task.abort();
+        // It was told to.
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Server {
@@ -60,15 +73,13 @@ impl Drop for Server {
 pub async fn serve(state: &State) -> Result<Option<Server>, ListenError> {
     let settings = state.lock().effective.config.telemetry.clone();
     let Some((listener, name)) = listen::listen(&settings.listen).await? else { return Ok(None) };
-    if settings.wants_heap_profile()
-        && let Err(error) = heap::switch(true)
-    {
+    if let Err(error) = heap::switch(settings.wants_heap_profile()) {
         tracing::warn!(
             id = ids::NO_HEAP_PROFILE.code,
             "there is no profile of the supervisor's heap: {error}"
         );
     }
-    let task = tokio::spawn(accept(listener, state.clone())).abort_handle();
+    let task = tokio::spawn(accept(listener, state.clone()));
     Ok(Some(Server { task, _name: name }))
 }
 
@@ -84,10 +95,14 @@ async fn accept(listener: Listener, state: State) {
                 tokio::spawn(converse(stream, state, place));
             }),
         };
-        if let Err(error) = heard {
-            tracing::debug!(%error, "nobody can be let in");
-            sleep(PAUSE).await;
-        }
+        let pause = match heard {
+            Ok(()) => BETWEEN,
+            Err(error) => {
+                tracing::debug!(%error, "nobody can be let in");
+                PAUSE
+            }
+        };
+        sleep(pause).await;
     }
 }
 
@@ -181,6 +196,9 @@ async fn heap(query: &str, state: &State) -> Result<Vec<u8>, Refused> {
         let why =
             "allocated=true is for the worker only, and where telemetry.heap_accumulated is on";
         return refuse(StatusCode::NOT_FOUND, why);
+    }
+    if !state.may_dump(BETWEEN_PROFILES) {
+        return refuse(StatusCode::TOO_MANY_REQUESTS, "there was one within the last two seconds");
     }
     let text = if worker { of_worker(state).await? } else { heap::dump().map_err(failed)? };
     let mut read = String::new();

@@ -10,7 +10,7 @@ use crate::books::Books;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
 use crate::ledger::{Balance, Ledger};
-use crate::output::Destination;
+use crate::output::{Destination, Outputs};
 use crate::service::{Usage, ask_for_heap};
 
 /// What the supervisor knows, for whoever asks; clones share it.
@@ -22,6 +22,8 @@ pub struct State(Arc<Mutex<Known>>);
 pub(super) struct Known {
     pub(super) began: Instant,
     pub(super) effective: Effective,
+    /// Those of the worker that is there, or of the last one.
+    outputs: Outputs,
     pub(super) phase: Phase,
     pub(super) worker: Option<Worker>,
     /// Those of the worker that is there, or of the last one.
@@ -32,6 +34,8 @@ pub(super) struct Known {
     pub(super) breaker: Breaker,
     pub(super) usage: Option<Usage>,
     pub(super) trips: u64,
+    /// When a profile was last asked for.
+    dumped: Option<Instant>,
     /// What is given up: events that are worth less than this.
     pub(super) shed: u32,
 }
@@ -114,6 +118,7 @@ impl State {
         Self(Arc::new(Mutex::new(Known {
             began: Instant::now(),
             effective: effective.clone(),
+            outputs: effective.config.outputs.clone(),
             phase: Phase::Working,
             worker: None,
             books: None,
@@ -122,6 +127,7 @@ impl State {
             breaker: Breaker::Closed,
             usage: None,
             trips: 0,
+            dumped: None,
             shed: 0,
         })))
     }
@@ -132,6 +138,7 @@ impl State {
         known.worker = Some(Worker { pid, socket, owes: false, waits: None });
         known.phase = Phase::Working;
         known.books = Some(books);
+        known.outputs = known.effective.config.outputs.clone();
         known.attached = None;
         known.workers += 1;
         if known.breaker == Breaker::Open {
@@ -152,7 +159,7 @@ impl State {
     /// Other settings are in force; `true` if it is to listen elsewhere.
     pub(crate) fn configure(&self, effective: &Effective) -> bool {
         let mut known = self.lock();
-        let changed = known.effective.config.telemetry != effective.config.telemetry;
+        let changed = known.effective.config.telemetry.listen != effective.config.telemetry.listen;
         known.effective = effective.clone();
         changed
     }
@@ -194,6 +201,16 @@ impl State {
         }
     }
 
+    /// Whether the last profile is older than that; if so, there is one now.
+    pub(super) fn may_dump(&self, pause: Duration) -> bool {
+        let mut known = self.lock();
+        let may = known.dumped.is_none_or(|dumped| dumped.elapsed() >= pause);
+        if may {
+            known.dumped = Some(Instant::now());
+        }
+        may
+    }
+
     /// Asks the worker for its heap profile. At most one question is on its way, so that a worker that
     /// hears nothing cannot make us wait.
     pub(super) fn ask(&self) -> Result<oneshot::Receiver<io::Result<OwnedFd>>, NoHeap> {
@@ -227,8 +244,7 @@ impl Known {
 
     /// The books of each output, as they stand.
     pub(super) fn balances(&self) -> impl Iterator<Item = (Destination, Balance)> {
-        let outputs = &self.effective.config.outputs;
-        let of = Destination::ALL.into_iter().filter(|it| outputs.has(*it));
+        let of = Destination::ALL.into_iter().filter(|it| self.outputs.has(*it));
         of.filter_map(|it| Some((it, Ledger::of(self.books.clone()?, it).balance())))
     }
 

@@ -24,6 +24,7 @@ pub mod programs;
 pub mod rules;
 pub mod scratch;
 pub mod service;
+pub mod soak;
 pub mod storm;
 pub mod sys;
 pub mod watch;

@@ -19,10 +19,13 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
 use super::sink::{Sink, write_all};
 use super::{Compression, FileSettings};
 use crate::clock;
 use crate::log::ids;
+use crate::privileges;
 use packing::Packer;
 use shelf::Shelf;
 
@@ -38,6 +41,8 @@ pub struct File {
     shelf: Shelf,
     packer: Packer,
     open: Option<Open>,
+    /// Whether files that were turned over are ours to pack and to remove.
+    is_keeper: bool,
     /// Boot-clock time before which nothing is tried again, ns.
     retry_at: u64,
     /// Why nothing can be written.
@@ -48,7 +53,7 @@ pub struct File {
 struct Open {
     file: fs::File,
     bytes: u64,
-    /// Boot-clock time at which it was begun, or found, ns.
+    /// Boot-clock time at which it was begun, ns.
     since: u64,
     /// Device and inode.
     identity: (u64, u64),
@@ -57,15 +62,30 @@ struct Open {
 impl File {
     /// One that is opened when the first lines come.
     pub fn new(settings: FileSettings) -> Self {
-        let shelf = Shelf::of(&settings.path);
-        Self { settings, shelf, packer: Packer::default(), open: None, retry_at: 0, failed: None }
+        let (shelf, packer) = (Shelf::of(&settings.path), Packer::default());
+        let is_keeper = true;
+        Self { settings, shelf, packer, open: None, is_keeper, retry_at: 0, failed: None }
+    }
+
+    /// One for a last line, that leaves packing and removing to who comes next.
+    pub fn for_a_line(settings: FileSettings) -> Self {
+        Self { is_keeper: false, ..Self::new(settings) }
     }
 
     /// Says why nothing could be written; leaves an empty file where there was none.
     pub fn check(settings: &FileSettings) -> Result<(), String> {
-        Open::at(&settings.path).map(drop).map_err(|error| {
+        privileges::as_an_owner(|| {
+            Open::at(&settings.path)?;
+            // It will be turned over.
+            let folder = settings.path.parent().unwrap_or(Path::new("/"));
+            Ok(accessat(CWD, folder, Access::WRITE_OK, AtFlags::EACCESS)?)
+        })
+        .map_err(|error: io::Error| {
             let path = settings.path.display();
-            format!("cannot write to {path}: {error}: make it writable or set output.file.path")
+            format!(
+                "cannot write to {path} and its folder: {error}: make them writable for root without \
+                 capabilities, or set output.file.path"
+            )
         })
     }
 
@@ -112,6 +132,9 @@ impl File {
     }
 
     fn tidy_up(&mut self) -> io::Result<()> {
+        if !self.is_keeper {
+            return Ok(());
+        }
         self.shelf.remove_all_but(self.settings.keep)?;
         if self.packer.is_busy() {
             return Ok(());
@@ -162,7 +185,10 @@ impl Open {
             write_all(&mut file, b"\n").1?;
             bytes += 1;
         }
-        Ok(Self { file, bytes, since: clock::boot_ns(), identity: identity(&metadata) })
+        // Where the file system does not know when it was made, it is as young as we know.
+        let age = metadata.created().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        let since = clock::boot_ns().saturating_sub(age.as_nanos() as u64);
+        Ok(Self { file, bytes, since, identity: identity(&metadata) })
     }
 
     fn is_due(&self, settings: &FileSettings, more: u64) -> bool {
