@@ -8,9 +8,12 @@ use crate::counters::Stream;
 pub struct Shedding {
     /// The level that userspace asks for: written there.
     pub asked: u32,
-    /// The level that the ring's fill asks for: written by the probes.
+    /// [Parts](RING_PARTS) of the ring that wait to be read: written by the probes.
     pub filled: u32,
 }
+
+/// In how many parts the ring's fill is told.
+pub const RING_PARTS: u32 = 16;
 
 /// The highest level: nothing but what was run and what has ended is told of.
 pub const SHED_MOST: u32 = 3;
@@ -23,6 +26,16 @@ impl Stream {
             Self::Attempt | Self::Accept | Self::Disconnect => 1,
             Self::Fork | Self::Credentials => 2,
             Self::Exec | Self::Exit => SHED_MOST,
+        }
+    }
+
+    /// It is given up while so many [parts](RING_PARTS) of the ring wait to be read.
+    pub const fn given_up_at(self) -> u32 {
+        match self.worth() {
+            0 => RING_PARTS / 4 * 3,
+            1 => RING_PARTS / 8 * 7,
+            2 => RING_PARTS - 1,
+            _ => u32::MAX,
         }
     }
 }

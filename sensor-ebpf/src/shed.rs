@@ -1,7 +1,7 @@
 //! What is given up while not all can be told of: as userspace asks for, and as the ring fills up.
 
 use aya_ebpf::helpers::generated::bpf_ringbuf_query;
-use wanglou_sensor_common::Shedding;
+use wanglou_sensor_common::RING_PARTS;
 use wanglou_sensor_common::counters::Stream;
 
 use crate::maps::{EVENTS, SHEDDING, setting};
@@ -12,13 +12,18 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 #[inline(always)]
 pub fn is_given_up(stream: Stream) -> bool {
     let Some(shedding) = SHEDDING.get_ptr_mut(0) else { return false };
-    let (asked, filled) = levels(shedding);
-    let worth = stream.worth();
-    if worth < asked {
+    // SAFETY: a live map value; volatile, as others write it.
+    let (asked, filled) = unsafe {
+        (
+            (&raw const (*shedding).asked).read_volatile(),
+            (&raw const (*shedding).filled).read_volatile(),
+        )
+    };
+    if stream.worth() < asked {
         return true;
     }
     // The reader may have caught up since somebody looked.
-    worth < filled && worth < look(waiting())
+    filled >= stream.given_up_at() && look(waiting()) >= stream.given_up_at()
 }
 
 /// Bytes that wait in the ring.
@@ -28,32 +33,19 @@ pub fn waiting() -> u64 {
     unsafe { bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), BPF_RB_AVAIL_DATA) }
 }
 
-/// Notes the level that so many waiting bytes ask for.
+/// Notes how far so many waiting bytes fill the ring, in parts. Not as a level: each level would be another
+/// state of the verifier's at whatever comes after.
 #[inline(always)]
 pub fn look(waiting: u64) -> u32 {
-    let eighth = u64::from(setting!(ring_bytes)) / 8;
-    let level = match () {
-        () if waiting >= eighth * 15 / 2 => 3,
-        () if waiting >= eighth * 7 => 2,
-        () if waiting >= eighth * 6 => 1,
-        () => 0,
-    };
-    if let Some(shedding) = SHEDDING.get_ptr_mut(0)
-        && levels(shedding).1 != level
-    {
+    let filled = (waiting * u64::from(RING_PARTS) / u64::from(setting!(ring_bytes))) as u32;
+    if let Some(shedding) = SHEDDING.get_ptr_mut(0) {
         // SAFETY: a live map value; whoever writes last was right just now.
-        unsafe { (&raw mut (*shedding).filled).write_volatile(level) };
+        unsafe {
+            let place = &raw mut (*shedding).filled;
+            if place.read_volatile() != filled {
+                place.write_volatile(filled);
+            }
+        }
     }
-    level
-}
-
-#[inline(always)]
-fn levels(shedding: *mut Shedding) -> (u32, u32) {
-    // SAFETY: a live map value; volatile, as others write it.
-    unsafe {
-        (
-            (&raw const (*shedding).asked).read_volatile(),
-            (&raw const (*shedding).filled).read_volatile(),
-        )
-    }
+    filled
 }

@@ -1,3 +1,5 @@
+use core::arch::asm;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user};
 use aya_ebpf::macros::btf_tracepoint;
@@ -92,7 +94,7 @@ fn args_max() -> usize {
 #[inline(always)]
 fn read_user(slot: *mut Slot, from: u64, len: usize, most: usize) -> u32 {
     let offset = path::filled(slot, PATHS + args_max() - most);
-    let len = len.min(most);
+    let len = at_most(len, most);
     // SAFETY: `offset + len` is inside `variable`, as both are bounded just above.
     let target = unsafe { (&raw mut (*slot).variable).cast::<u8>().add(offset) };
     // SAFETY: `target` has room for `len` bytes; a bad address makes the helper fail.
@@ -102,4 +104,13 @@ fn read_user(slot: *mut Slot, from: u64, len: usize, most: usize) -> u32 {
     }
     path::set_filled(slot, offset + len);
     len as u32
+}
+
+/// The smaller one. Opaque to the compiler, which would else use a copy of `len` that it put on the stack earlier:
+/// before 6.8 the verifier does not know that what holds for the one holds for the other.
+#[inline(always)]
+fn at_most(mut len: usize, most: usize) -> usize {
+    // SAFETY: registers only.
+    unsafe { asm!("if {0} <= {1} goto +1", "{0} = {1}", inout(reg) len, in(reg) most) };
+    len
 }

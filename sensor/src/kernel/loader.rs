@@ -285,7 +285,12 @@ fn one_line(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // What the verifier counted says nothing of why.
+    let is_count = |line: &str| {
+        ["verification time ", "stack depth ", "processed "].iter().any(|it| line.starts_with(it))
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_count(line));
+    let lines: Vec<_> = lines.collect();
     match lines.split_first() {
         Some((first, rest)) if rest.len() > LAST_LINES => {
             format!("{first} … {}", rest[rest.len() - LAST_LINES..].join(" | "))

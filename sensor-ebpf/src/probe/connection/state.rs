@@ -238,11 +238,12 @@ fn over(socket: Socket, tcp: Tcp, entry: &mut Entry, old: u32) {
         if entry.is(flags::UNCLAIMED) {
             // An abort from here is done by whoever has it; the rest comes from the network.
             let aborted = error == 0 && (old == ESTABLISHED || old == CLOSE_WAIT);
-            if aborted {
-                give(entry, Owner::current(), flags::FIRST_TOUCH);
+            let (owner, how) = if aborted {
+                (Owner::current(), flags::FIRST_TOUCH)
             } else {
-                give(entry, listener(&entry.tuple).unwrap_or(Owner::unknown()), flags::LISTENER);
-            }
+                (listener(&entry.tuple).unwrap_or(Owner::unknown()), flags::LISTENER)
+            };
+            give(entry, owner, how);
         }
         let finished = socket.is_finished();
         let ending = Ending {
