@@ -96,6 +96,42 @@ fn a_supervisor_that_is_stopped_for_a_while() -> Result<()> {
     Ok(())
 }
 
+/// Each file of /proc takes its time to open; events wait, and those that cannot are counted.
+#[test]
+fn a_proc_that_answers_slowly() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::alone()?;
+    let service = Service::start(&[
+        "sensor.backend=cn_proc",
+        "sensor.events=process",
+        "budget.cpu_percent=10000",
+    ])?;
+    let mut slow = Command::new("strace");
+    slow.args(["--follow-forks", "-qqq", "--output=/dev/null", "--trace=openat,readlinkat"]);
+    slow.args(["--inject=openat,readlinkat:delay_enter=5ms", "--attach"]);
+    let Ok(mut slow) = slow.arg(service.worker()?.to_string()).spawn() else {
+        eprintln!("skipped: there is no strace to slow it down with");
+        return Ok(());
+    };
+    // Until it holds on to every thread.
+    thread::sleep(Duration::from_millis(500));
+    let made = storm::run(500, 2)?.spawned;
+    thread::sleep(STOPPED);
+    sys::kill(slow.id(), libc::SIGTERM)?;
+    slow.wait()?;
+    let (status, lines) = service.stop()?;
+    ensure!(status.success(), "it ended with {status}");
+    let (dropped, unknown) = balanced(&lines)?;
+    ensure!(unknown == 0, "{unknown} lines more than the books say");
+    let told = lines.iter().filter(|line| action(line) == "fork").count() as u64;
+    let forks = |counts: &ledger::Counts| counts.get("fork").copied().unwrap_or_default();
+    let lost: u64 = dropped.values().map(forks).sum();
+    ensure!(told + lost >= made, "{told} forks told of and {lost} lost of {made}");
+    Ok(())
+}
+
 /// Whatever a file has in it, the answer is a few lines, and no panic.
 #[test]
 fn any_bytes_are_a_configuration_or_refused() -> Result<()> {

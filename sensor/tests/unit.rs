@@ -41,6 +41,14 @@ fn nothing_blinds_the_sensor() -> Result<()> {
 }
 
 #[test]
+fn its_settings_are_right() -> Result<()> {
+    let settings = file("docs/deploy/systemd/sensor.toml");
+    let output = Command::new(bins::sensor()?).args(["config", "check"]).arg(settings).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
 fn systemd_finds_nothing_wrong() -> Result<()> {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         eprintln!("skipped: there is no systemd-analyze");

@@ -53,6 +53,7 @@ fn run_checks() -> io::Result<()> {
         .env("WANGLOU_SENSOR", "/bin/wanglou-sensor")
         .env("WANGLOU_TESTKIT_BIN", "/bin")
         .env("RUST_BACKTRACE", "1")
+        .env(crate::checks::clock::GUEST, "1")
         .arg("checks")
         .spawn()?;
     let checks = Pid::from_raw(checks.id().cast_signed());

@@ -2,6 +2,7 @@
 
 mod budget;
 mod cases;
+pub(crate) mod clock;
 mod credentials;
 mod doctor;
 mod fields;
@@ -28,6 +29,7 @@ pub(crate) fn run() {
         cases::run(backend);
         check(&format!("{backend}: storm of {}", storm::TOTAL), "", || storm::run(backend));
     }
+    check("ebpf: a clock that jumps", "", || clock::run("ebpf"));
     check("ebpf: rules of connections", "", || {
         rules::decide("ebpf").map(|()| Verdict::Passed(String::new()))
     });
