@@ -5,6 +5,7 @@
 //! the medians over the rounds are shown.
 
 mod bpftrace;
+mod breaker;
 mod network;
 mod pairs;
 mod probes;
@@ -45,6 +46,8 @@ pub(crate) struct Args {
 enum What {
     /// Whether a system call costs more while the sensor watches
     Syscall(syscall::Args),
+    /// How fast the host is while the sensor works, and once it rests
+    Breaker(breaker::Args),
     /// What connections, requests and bulk data cost while the sensor watches
     Network(network::Args),
 }
@@ -57,6 +60,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     test::build_all(workspace)?;
     match &args.what {
         Some(What::Syscall(args)) => return syscall::run(args),
+        Some(What::Breaker(args)) => return breaker::run(args),
         Some(What::Network(args)) => return network::run(args),
         None => {}
     }

@@ -18,17 +18,36 @@ pub(super) fn compare(
     pairs: usize,
     unit: &str,
     better: Better,
-    mut load: impl FnMut() -> Result<f64>,
+    load: impl FnMut() -> Result<f64>,
 ) -> Result<f64> {
+    let watch = || Watch::builder().backend("ebpf").arg("--include-loopback").start();
+    compare_beside(pairs, unit, better, load, watch, |watch| watch.stop().map(drop))
+}
+
+/// The same beside anything that begins and ends.
+pub(super) fn compare_beside<T>(
+    pairs: usize,
+    unit: &str,
+    better: Better,
+    mut load: impl FnMut() -> Result<f64>,
+    mut begin: impl FnMut() -> Result<T>,
+    mut end: impl FnMut(T) -> Result<()>,
+) -> Result<f64> {
+    let mut beside = |load: &mut dyn FnMut() -> Result<f64>| {
+        let it = begin()?;
+        let figure = load()?;
+        end(it)?;
+        Ok::<_, anyhow::Error>(figure)
+    };
     println!("| pair | {unit} without | with | cost |\n| --- | --- | --- | --- |");
     let mut ratios = Vec::new();
     for pair in 1..=pairs {
         // Which comes first alternates: a machine that grows slower must not look like a cost.
         let (without, with) = if pair % 2 == 0 {
-            let with = watched(&mut load)?;
+            let with = beside(&mut load)?;
             (load()?, with)
         } else {
-            (load()?, watched(&mut load)?)
+            (load()?, beside(&mut load)?)
         };
         let ratio = match better {
             Better::Lower => with / without,
@@ -40,11 +59,4 @@ pub(super) fn compare(
     let median = median(&ratios);
     println!("\nmedian {median:.3}\n");
     Ok(median)
-}
-
-fn watched(load: &mut impl FnMut() -> Result<f64>) -> Result<f64> {
-    let watch = Watch::builder().backend("ebpf").arg("--include-loopback").start()?;
-    let figure = load()?;
-    watch.stop()?;
-    Ok(figure)
 }
