@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// Runs all tests even if some fail, and ends with a line that counts them.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     // Where they cannot be had the tests that want them say so, and are skipped.
-    let programs = ["curl", "nginx-light", "python3", "wrk"];
+    let programs = ["curl", "nginx-light", "python3", "strace", "wrk"];
     if let Err(error) = debian::ensure(&programs, "watching programs of others") {
         eprintln!("xtask: {error:#}");
     }

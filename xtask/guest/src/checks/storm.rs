@@ -8,7 +8,7 @@ use wanglou_testkit::{Watch, event, field, ledger, storm};
 
 use crate::report::Verdict;
 
-pub(crate) const TOTAL: u64 = 2000;
+pub(crate) const TOTAL: u64 = 500;
 const WORKERS: u64 = 2;
 
 pub(crate) fn run(backend: &str) -> Result<Verdict> {
