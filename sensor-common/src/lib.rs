@@ -20,4 +20,4 @@ pub use rules::{EXECUTABLE_MAX, RULES_MAX, Rules};
 pub use settings::{
     ARGS_LARGE, ARGS_MAX, ARGS_TAIL, LIMIT_WINDOW_NS, PATH_DEPTH, PATH_MAX, Settings,
 };
-pub use shedding::{RING_PARTS, SHED_MOST, Shedding};
+pub use shedding::{GROUPS, RING_PARTS, SHED_ALL, SHED_MOST, Shedding};

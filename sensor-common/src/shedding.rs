@@ -6,12 +6,16 @@ use crate::counters::Stream;
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Shedding {
-    /// The level that userspace asks for: written there.
-    pub asked: u32,
+    /// The level that userspace asks for of each [group](Stream::group): written there.
+    pub asked: [u32; GROUPS],
     /// [Parts](RING_PARTS) of the ring that wait to be read: written by the probes.
     pub filled: u32,
 }
 
+/// Groups of streams: one of processes, one of the network.
+pub const GROUPS: usize = 2;
+/// Nothing is told of.
+pub const SHED_ALL: u32 = SHED_MOST + 1;
 /// In how many parts the ring's fill is told.
 pub const RING_PARTS: u32 = 16;
 
@@ -26,6 +30,14 @@ impl Stream {
             Self::Attempt | Self::Accept | Self::Disconnect => 1,
             Self::Fork | Self::Credentials => 2,
             Self::Exec | Self::Exit => SHED_MOST,
+        }
+    }
+
+    /// 0 if processes do it, 1 if it is about the network.
+    pub const fn group(self) -> usize {
+        match self {
+            Self::Fork | Self::Exec | Self::Exit | Self::Credentials => 0,
+            Self::Listen | Self::Attempt | Self::Accept | Self::Disconnect | Self::Flow => 1,
         }
     }
 

@@ -15,7 +15,7 @@ pub fn is_given_up(stream: Stream) -> bool {
     // SAFETY: a live map value; volatile, as others write it.
     let (asked, filled) = unsafe {
         (
-            (&raw const (*shedding).asked).read_volatile(),
+            (&raw const (*shedding).asked[stream.group()]).read_volatile(),
             (&raw const (*shedding).filled).read_volatile(),
         )
     };

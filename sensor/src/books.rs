@@ -14,8 +14,9 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use wanglou_sensor_common::counters::Stream;
 
-use crate::action::Action;
+use crate::action::{Action, Category};
 use crate::ledger::{ByAction, Cause};
+use crate::module::Module;
 use crate::output::Destination;
 
 /// What is written. Zeroes are an empty page.
@@ -28,10 +29,14 @@ pub struct Page {
     /// What the supervisor wants to be given up, so that it costs less: a level ([`Stream::worth`]). Written
     /// by the supervisor, and by nobody else.
     pub shed: Number,
+    /// Which categories it wants to be told of: a bit for each. Written by the supervisor too.
+    wanted: Number,
     /// Boot-clock time until which nothing was missing that no gap had told of, ns.
     pub whole_until: Number,
     /// Those of each output.
     pub accounts: [Account; Destination::ALL.len()],
+    /// Those of each module.
+    pub modules: [ModuleAccount; Module::ALL.len()],
     /// What probes have counted as seen and the worker has dealt with: records taken from the ring and
     /// losses booked, by stream.
     pub settled: [Number; Stream::ALL.len()],
@@ -50,6 +55,23 @@ pub struct Account {
     pub delivered: [Number; Action::ALL.len()],
     /// Those that are lost, by cause and action.
     pub dropped: [[Number; Action::ALL.len()]; Cause::ALL.len()],
+}
+
+/// What a module did.
+#[repr(C)]
+pub struct ModuleAccount {
+    /// The number of its [`State`](crate::module::State).
+    pub state: Number,
+    /// Observations that it was handed.
+    pub events: Number,
+    /// Those that were lost before it had them, and those that it lost.
+    pub dropped: Number,
+    /// How often it has panicked.
+    pub failures: Number,
+    /// How often it did more than it may.
+    pub trips: Number,
+    /// CPU time that it took, by sample, ns.
+    pub busy_ns: Number,
 }
 
 /// A number that one thread writes.
@@ -112,6 +134,19 @@ impl Books {
     pub fn page(&self) -> &Page {
         // SAFETY: mapped for as long as this lives, and every pattern of bits is a page.
         unsafe { &*self.mapping.0 }
+    }
+
+    /// Asks for events of some categories.
+    pub fn want(&self, categories: &[Category]) {
+        let bits = categories.iter().fold(0, |bits, category| bits | 1 << *category as u64);
+        self.page().wanted.set(bits);
+    }
+
+    /// Which are asked for.
+    pub fn wanted(&self) -> Vec<Category> {
+        let bits = self.page().wanted.get();
+        let is_wanted = |category: &Category| bits & 1 << *category as u64 != 0;
+        Category::ALL.into_iter().filter(is_wanted).collect()
     }
 
     /// Those of an output.

@@ -13,8 +13,9 @@ use wanglou_sensor::cli::{Cli, Command, Config, Layered, Output, Watch};
 use wanglou_sensor::config::{Layers, Problem};
 use wanglou_sensor::log::{self, ids};
 use wanglou_sensor::output::{Format, Outputs, Pretty};
+use wanglou_sensor::service::Budget;
 use wanglou_sensor::worker::Options;
-use wanglou_sensor::{doctor, kernel, service, watch};
+use wanglou_sensor::{doctor, kernel, module, service, watch};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -145,10 +146,17 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
         Output::Pretty => Format::Pretty(Pretty::for_stdout(options.tree)),
     };
     let books = Books::new().context("cannot keep books")?;
-    let events = options.events.iter().copied().map(Into::into).collect();
-
-    let backend = options.backend;
-    let outputs = Outputs::stdout();
-    let options = Options { backend, format, outputs, events, request, books, last: None };
+    let events: Vec<_> = options.events.iter().copied().map(Into::into).collect();
+    books.want(&events);
+    let options = Options {
+        backend: options.backend,
+        format,
+        outputs: Outputs::stdout(),
+        request,
+        modules: module::Settings::default(),
+        budget: Budget::default(),
+        books,
+        last: None,
+    };
     event_loop()?.block_on(watch::watch(options))
 }

@@ -70,6 +70,11 @@ impl Outlet {
         self.wanted.has(action)
     }
 
+    /// Wants these from now on.
+    pub fn observe(&mut self, wanted: Selection) {
+        self.wanted = wanted;
+    }
+
     /// An event happened that is wanted.
     pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
         self.ledger.produce(action);

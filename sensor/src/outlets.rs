@@ -18,20 +18,28 @@ use crate::host::Host;
 use crate::ledger::{Balance, ByAction, Cause};
 use crate::log::Alert;
 use crate::outlet::Outlet;
-use crate::output::{self, Destination, File, Format, Outputs, Selection, Sink, Stdout};
+use crate::output::{self, Destination, File, Format, Intake, Outputs, Selection, Sink, Stdout};
 use crate::queue::{OnFailure, Queue};
+use crate::rate::Rate;
 
 /// All of them.
 #[derive(Debug)]
 pub struct Outlets {
     lanes: Vec<Lane>,
     holes: Holes,
+    /// Events so far.
+    reported: u64,
+    /// Whether one of them is under way.
+    reporting: bool,
 }
 
 /// An output among others.
 #[derive(Debug)]
 struct Lane {
     outlet: Outlet,
+    /// What it takes.
+    taken: Selection,
+    rate: Rate,
     credit: Credit,
     /// It has held up the others for too long, and has not caught up since.
     is_slow: bool,
@@ -59,12 +67,11 @@ pub enum Holes {
 }
 
 impl Outlets {
-    /// Those that are asked for, for what is observed. A lone standard output that takes no more ends all
+    /// Those that are asked for. A lone standard output that takes no more ends all
     /// the work, by way of `wake`; every other output is tried again. `last` may have left half a line.
     pub fn open(
         host: &'static Host,
         outputs: &Outputs,
-        observed: &Selection,
         format: Format,
         books: &Books,
         last: Option<&Books>,
@@ -85,18 +92,21 @@ impl Outlets {
                     (Box::new(File::new(outputs.file.clone())), None, OnFailure::GoOn)
                 }
             };
-            let taken = outputs.intake(of).events.and(observed);
-            let bytes = outputs.intake(of).queue_bytes;
-            Lane::new(host, of, taken, format, sink, bytes, on_failure, books)
+            Lane::new(host, of, outputs.intake(of), format, sink, on_failure, books)
         };
         let wanted = Destination::ALL.into_iter().filter(|it| outputs.has(*it));
-        let lanes = wanted.map(&mut open).collect::<Result<_>>()?;
-        Ok(Self { lanes, holes: Holes::None })
+        let mut outlets = Self::of(wanted.map(&mut open).collect::<Result<_>>()?);
+        outlets.observe(&Selection::of(&books.wanted()));
+        Ok(outlets)
+    }
+
+    fn of(lanes: Vec<Lane>) -> Self {
+        Self { lanes, holes: Holes::None, reported: 0, reporting: false }
     }
 
     /// For a last line in each that takes one now.
     pub fn for_a_line(host: &'static Host, outputs: &Outputs, last: &Books) -> Result<Self> {
-        let (books, none) = (Books::new()?, Selection::of(&[]));
+        let books = Books::new()?;
         let mut lanes = Vec::new();
         for of in Destination::ALL.into_iter().filter(|it| outputs.has(*it)) {
             let sink: Box<dyn Sink> = match of {
@@ -104,24 +114,44 @@ impl Outlets {
                 Destination::Stdout => Box::new(stdout_after(Some(last))?),
                 Destination::File => Box::new(File::for_a_line(outputs.file.clone())),
             };
-            let bytes = outputs.intake(of).queue_bytes;
-            lanes.push(Lane::new(host, of, none, None, sink, bytes, OnFailure::GoOn, &books)?);
+            let intake = outputs.intake(of);
+            lanes.push(Lane::new(host, of, intake, None, sink, OnFailure::GoOn, &books)?);
         }
-        Ok(Self { lanes, holes: Holes::None })
+        Ok(Self::of(lanes))
+    }
+
+    /// Events that have been reported so far.
+    pub fn reported(&self) -> u64 {
+        self.reported
+    }
+
+    /// Whether one has been begun and not been finished, as whoever reported it panicked.
+    pub fn is_interrupted(&self) -> bool {
+        self.reporting
+    }
+
+    /// Takes events of these and no others from now on, within what each output takes.
+    pub fn observe(&mut self, observed: &Selection) {
+        for lane in &mut self.lanes {
+            lane.outlet.observe(lane.taken.and(observed));
+        }
     }
 
     /// An event happened.
     pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
+        (self.reported, self.reporting) = (self.reported + 1, true);
         for lane in &mut self.lanes {
             if !lane.outlet.wants(action) {
                 continue;
             }
-            if lane.takes(action) {
-                lane.outlet.report(action, event);
-            } else {
-                lane.outlet.lose(Cause::QueueFull, action, 1);
+            match lane.refuses(action) {
+                None => lane.outlet.report(action, event),
+                Some(cause) => {
+                    lane.outlet.lose(cause, action, 1);
+                }
             }
         }
+        self.reporting = false;
     }
 
     /// Events were lost before they could be reported.
@@ -168,7 +198,11 @@ impl Outlets {
 
     /// Hands over what has been written so far.
     pub fn flush(&mut self) {
-        self.lanes.iter_mut().for_each(|lane| lane.outlet.flush());
+        let now = clock::boot_ns();
+        for lane in &mut self.lanes {
+            lane.outlet.flush();
+            lane.rate.refill(now);
+        }
     }
 
     /// Tells each of its losses until `end`, and of what was rebuilt after them; one that takes nothing now
@@ -251,30 +285,30 @@ impl Outlets {
 }
 
 impl Lane {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is another thing, and there are two callers"
-    )]
     fn new(
         host: &'static Host,
         of: Destination,
-        taken: Selection,
+        intake: &Intake,
         format: Option<Format>,
         sink: Box<dyn Sink>,
-        queue_bytes: usize,
         on_failure: OnFailure,
         books: &Books,
     ) -> Result<Self> {
-        let queue = Queue::start(books.clone(), of, sink, queue_bytes, on_failure)
+        let queue = Queue::start(books.clone(), of, sink, intake.queue_bytes, on_failure)
             .context("cannot start the output thread")?;
         let format = format.unwrap_or(Format::Json);
+        let (taken, now) = (intake.events, clock::boot_ns());
         let outlet = Outlet::new(host, of, taken, format, queue, books.clone());
-        Ok(Self { outlet, credit: Credit::full(clock::boot_ns()), is_slow: false })
+        let rate = Rate::full(intake.events_per_second, now);
+        Ok(Self { outlet, taken, rate, credit: Credit::full(now), is_slow: false })
     }
 
-    /// Whether an event goes into its queue.
-    fn takes(&mut self, action: Action) -> bool {
-        !self.is_slow || self.outlet.fill() < give_up_at(action.worth())
+    /// Why an event does not go into its queue.
+    fn refuses(&mut self, action: Action) -> Option<Cause> {
+        if self.is_slow && self.outlet.fill() >= give_up_at(action.worth()) {
+            return Some(Cause::QueueFull);
+        }
+        (!self.rate.takes(action.worth())).then_some(Cause::Throttled)
     }
 
     /// Waits for room for as long as its credit lasts; one that has caught up is not slow any more.

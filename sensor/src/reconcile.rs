@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::clock;
-use crate::enrich::{Enricher, InSnapshot};
+use crate::enrich::InSnapshot;
 use crate::ledger::{ByAction, Cause};
+use crate::module::Modules;
 use crate::observation::Observation;
 use crate::outlets::Outlets;
 use crate::source::Source;
@@ -28,58 +29,58 @@ type Key = (u32, Option<u64>);
 /// Reports every process that was there when observing began at `attached`, boot-clock ns.
 pub fn begin(
     source: &mut dyn Source,
-    enricher: &mut Enricher,
+    modules: &mut Modules,
     outlets: &mut Outlets,
     attached: u64,
 ) -> io::Result<()> {
-    enricher.begin_snapshot();
+    modules.enricher().begin_snapshot();
     let mut patience = PATIENCE;
     let mut young = HashSet::new();
     source.snapshot(&mut |seen| {
-        if enricher.seen_in_snapshot(seen) != InSnapshot::Missing {
+        if modules.enricher().seen_in_snapshot(seen) != InSnapshot::Missing {
             return;
         }
         if seen.start.is_some_and(|start| start + YOUNG_NS < attached) {
-            adopt(enricher, outlets, seen, false, &mut patience);
+            adopt(modules, outlets, seen, false, &mut patience);
         } else {
             young.insert((seen.pid, seen.start));
         }
     })?;
-    drain(source, enricher, outlets);
-    second_pass(source, enricher, outlets, &young, false)?;
+    drain(source, modules, outlets);
+    second_pass(source, modules, outlets, &young, false)?;
     Ok(())
 }
 
 /// Rebuilds what can be after a loss; says how many events of each action.
 pub fn mend(
     source: &mut dyn Source,
-    enricher: &mut Enricher,
+    modules: &mut Modules,
     outlets: &mut Outlets,
 ) -> io::Result<ByAction> {
-    drain(source, enricher, outlets);
+    drain(source, modules, outlets);
     let began = clock::boot_ns();
-    enricher.begin_snapshot();
+    modules.enricher().begin_snapshot();
     let mut missing = HashSet::new();
     source.snapshot(&mut |seen| {
         let older = seen.start.is_none_or(|start| start < began);
-        if older && enricher.seen_in_snapshot(seen) != InSnapshot::Known {
+        if older && modules.enricher().seen_in_snapshot(seen) != InSnapshot::Known {
             missing.insert((seen.pid, seen.start));
         }
     })?;
-    drain(source, enricher, outlets);
+    drain(source, modules, outlets);
 
     let mut recovered = ByAction::default();
     let now = clock::boot_ns();
-    recovered[Action::End as usize] = enricher.end_unseen(began, now, outlets);
+    recovered[Action::End as usize] = modules.enricher().end_unseen(began, now, outlets);
     recovered[Action::ExistingProcess as usize] =
-        second_pass(source, enricher, outlets, &missing, true)?;
+        second_pass(source, modules, outlets, &missing, true)?;
     Ok(recovered)
 }
 
 /// Reports those of `missing` that are there and still do not agree with the table.
 fn second_pass(
     source: &mut dyn Source,
-    enricher: &mut Enricher,
+    modules: &mut Modules,
     outlets: &mut Outlets,
     missing: &HashSet<Key>,
     recovered: bool,
@@ -91,9 +92,9 @@ fn second_pass(
     }
     source.snapshot(&mut |seen| {
         if missing.contains(&(seen.pid, seen.start))
-            && enricher.seen_in_snapshot(seen) != InSnapshot::Known
+            && modules.enricher().seen_in_snapshot(seen) != InSnapshot::Known
         {
-            adopt(enricher, outlets, seen, recovered, &mut patience);
+            adopt(modules, outlets, seen, recovered, &mut patience);
             adopted += 1;
         }
     })?;
@@ -102,28 +103,28 @@ fn second_pass(
 
 /// Waits for an output that is stuck once, not once for every process.
 fn adopt(
-    enricher: &mut Enricher,
+    modules: &mut Modules,
     outlets: &mut Outlets,
     seen: &Observation<'_>,
     recovered: bool,
     patience: &mut Duration,
 ) {
     if outlets.wait_for_room(*patience) {
-        enricher.adopt(seen, recovered, outlets);
+        modules.enricher().adopt(seen, recovered, outlets);
     } else {
         *patience = Duration::ZERO;
-        outlets.lose(Cause::QueueFull, Action::ExistingProcess, 1);
+        modules.lose(Cause::QueueFull, Action::ExistingProcess, 1, outlets);
     }
 }
 
 /// Takes everything that waits now.
-fn drain(source: &mut dyn Source, enricher: &mut Enricher, outlets: &mut Outlets) {
+fn drain(source: &mut dyn Source, modules: &mut Modules, outlets: &mut Outlets) {
     let until = clock::boot_ns();
     let mut last = 0;
     while last < until && outlets.wait_for_room(PATIENCE) {
         let any = source.drain(&mut |seen| {
             last = seen.time;
-            enricher.observe(seen, outlets);
+            modules.observe(seen, outlets);
         });
         if !any {
             break;

@@ -12,7 +12,6 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::action::Category;
 use crate::books::Books;
 use crate::clock::{self, Clock};
 use crate::enrich::Enricher;
@@ -22,11 +21,13 @@ use crate::image;
 use crate::kernel::Request;
 use crate::ledger::{Balance, ByAction, Cause};
 use crate::log::{self, ids};
+use crate::module::{self, Module, Modules};
 use crate::observation::Observation;
 use crate::outlets::{Holes, Outlets};
-use crate::output::{Destination, Format, Outputs, Selection};
+use crate::output::{Destination, Format, Outputs};
 use crate::privileges;
 use crate::reconcile;
+use crate::service::Budget;
 use crate::source::{self, Backend, Source};
 
 /// How often the ring is looked at; it wakes us earlier when a quarter of it is full.
@@ -49,11 +50,13 @@ pub struct Options {
     pub format: Format,
     /// Where to write.
     pub outputs: Outputs,
-    /// What to report.
-    pub events: Vec<Category>,
     /// What the probes are to do.
     pub request: Request,
-    /// What is to be written into.
+    /// What modules may do.
+    pub modules: module::Settings,
+    /// With how much patience.
+    pub budget: Budget,
+    /// What is to be written into, and what asks for events.
     pub books: Books,
     /// Those of the worker before this one, if there was one, closed.
     pub last: Option<Books>,
@@ -68,7 +71,7 @@ pub async fn work(
     let run = clock::boot_ns();
     // Every event borrows it, to the end of the process.
     let host: &'static Host = Box::leak(Box::new(Host::read(run)?));
-    let Options { backend, format, outputs, events, request, books, last } = options;
+    let Options { backend, format, outputs, request, modules, budget, books, last } = options;
 
     let source = source::open(backend, &request, &books)?;
     let attached_at = clock::boot_ns();
@@ -82,12 +85,11 @@ pub async fn work(
         let ended = Arc::clone(&output_ended);
         move || ended.notify_one()
     };
-    let observed = Selection::of(&events);
-    let outlets = Outlets::open(host, &outputs, &observed, format, &books, last.as_ref(), wake_us)?;
+    let outlets = Outlets::open(host, &outputs, format, &books, last.as_ref(), wake_us)?;
     let wake = wake_up(&*source).context("cannot poll the source of events")?;
 
-    let enricher = Enricher::new(host);
-    let mut worker = Worker::new(source, enricher, outlets, books);
+    let modules = Modules::new(Enricher::new(host), &modules, &budget, books.clone());
+    let mut worker = Worker::new(source, modules, outlets, books);
     if let Some(last) = &last {
         worker.report_pause(last);
     }
@@ -121,7 +123,7 @@ fn wake_up(source: &dyn Source) -> io::Result<AsyncFd<OwnedFd>> {
 /// The way of an event, from its source to the outlet.
 struct Worker {
     source: Box<dyn Source>,
-    enricher: Enricher,
+    modules: Modules,
     outlets: Outlets,
     /// Boot-clock time at which nothing was missing that has not been told of, ns.
     whole_until: u64,
@@ -135,12 +137,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(source: Box<dyn Source>, enricher: Enricher, outlets: Outlets, books: Books) -> Self {
+    fn new(source: Box<dyn Source>, modules: Modules, outlets: Outlets, books: Books) -> Self {
         let now = clock::boot_ns();
         let next_ledger = now + LEDGER_NS;
         Self {
             source,
-            enricher,
+            modules,
             outlets,
             whole_until: now,
             gap: None,
@@ -154,32 +156,45 @@ impl Worker {
     /// Tells of the time in which nobody worked, and of what was lost with the one before.
     fn report_pause(&mut self, last: &Books) {
         let pause = (last.page().whole_until.get(), self.whole_until);
-        self.outlets.report_pause(self.enricher.clock(), pause, last);
+        self.outlets.report_pause(self.modules.clock(), pause, last);
     }
 
     /// Writes as events what went wrong with the sensor itself.
     fn report_alerts(&mut self) {
-        if self.outlets.wait_for_room(Duration::ZERO) {
-            for alert in log::take_alerts() {
-                self.outlets.report_alert(self.enricher.clock(), &alert);
-            }
+        if !self.outlets.wait_for_room(Duration::ZERO) {
+            return;
         }
+        self.modules.attempt(Module::Own, &mut self.outlets, |modules, outlets| {
+            for alert in log::take_alerts() {
+                outlets.report_alert(modules.clock(), &alert);
+            }
+        });
     }
 
     /// Builds the table, and says that we are ready.
     fn begin(&mut self, attached: u64) -> Result<()> {
         self.whole_until = attached;
-        reconcile::begin(&mut *self.source, &mut self.enricher, &mut self.outlets, attached)
-            .context("cannot list the processes of this host")?;
-        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlets);
-        self.source
-            .sockets(&mut |seen| listed.observe(seen))
+        let source = &mut *self.source;
+        let listed =
+            self.modules.attempt(Module::Process, &mut self.outlets, |modules, outlets| {
+                reconcile::begin(source, modules, outlets, attached)
+            });
+        match listed {
+            Some(listed) => listed.context("cannot list the processes of this host")?,
+            None => self.holes = Holes::Suffered,
+        }
+        self.modules
+            .attempt(Module::Network, &mut self.outlets, |modules, outlets| {
+                let mut listed = Listed::for_output(modules, outlets);
+                source.sockets(&mut |seen| listed.observe(seen))
+            })
+            .transpose()
             .context("cannot list the sockets of this host")?;
         self.outlets.flush();
         let page = self.books.page();
         page.whole_until.set(attached);
         page.ready.set(1);
-        let (processes, _) = self.enricher.table_size();
+        let (processes, _) = self.modules.enricher().table_size();
         let how = self.source.describe();
         tracing::info!(id = ids::READY.code, "ready: {how}; {processes} processes");
         image::give_back_the_beginning();
@@ -188,19 +203,23 @@ impl Worker {
 
     /// Takes what waits, and does what is due; `true` if there is more at once.
     fn round(&mut self) -> Result<bool> {
-        self.enricher.adjust_clock();
-        self.source.shed(self.books.page().shed.get() as u32);
+        self.modules.enricher().adjust_clock();
         let more = self.take();
         self.source.flush_log();
         log::tick();
         self.report_alerts();
         self.take_overdue(false)?;
         self.look_for_losses()?;
+        // Now that all from before somebody switched a module on or off has been told of.
+        self.modules.look(&mut self.outlets);
+        self.source.shed(self.modules.levels());
         self.books.page().whole_until.set(self.whole_until);
         let now = clock::boot_ns();
         if now >= self.next_ledger && self.outlets.wait_for_room(Duration::ZERO) {
             self.next_ledger = now + LEDGER_NS;
-            self.outlets.report_ledgers(self.enricher.clock(), now);
+            self.modules.attempt(Module::Own, &mut self.outlets, |modules, outlets| {
+                outlets.report_ledgers(modules.clock(), now);
+            });
         }
         self.outlets.flush();
         Ok(more)
@@ -213,8 +232,8 @@ impl Worker {
             if !self.outlets.wait_for_room(ROUND) {
                 return true;
             }
-            let (enricher, outlets) = (&mut self.enricher, &mut self.outlets);
-            if !self.source.drain(&mut |seen| enricher.observe(seen, outlets)) {
+            let (modules, outlets) = (&mut self.modules, &mut self.outlets);
+            if !self.source.drain(&mut |seen| modules.observe(seen, outlets)) {
                 return false;
             }
         }
@@ -226,10 +245,15 @@ impl Worker {
         if !last && !self.outlets.wait_for_room(Duration::ZERO) {
             return Ok(());
         }
-        let mut listed = Listed::for_output(&mut self.enricher, &mut self.outlets);
-        self.source
-            .overdue(last, &mut |seen| listed.observe(seen))
-            .context("cannot list the connections of this host")
+        let source = &mut *self.source;
+        self.modules
+            .attempt(Module::Network, &mut self.outlets, |modules, outlets| {
+                let mut listed = Listed::for_output(modules, outlets);
+                source.overdue(last, &mut |seen| listed.observe(seen))
+            })
+            .transpose()
+            .context("cannot list the connections of this host")?;
+        Ok(())
     }
 
     /// Tells of losses, and mends, when they are over or have gone on for long.
@@ -247,7 +271,7 @@ impl Worker {
             }
             None => {
                 // One that took nothing then may have losses that it has not been told of.
-                let (clock, none) = (self.enricher.clock(), ByAction::default());
+                let (clock, none) = (self.modules.clock(), ByAction::default());
                 self.outlets.report_gap(clock, self.whole_until, &none);
                 Ok(())
             }
@@ -256,9 +280,10 @@ impl Worker {
 
     /// Books what was lost since the last look; `true` if that is anything.
     fn book_losses(&mut self) -> bool {
-        let outlets = &mut self.outlets;
-        let all =
-            self.source.losses(&mut |cause, action, events| outlets.lose(cause, action, events));
+        let (modules, outlets) = (&mut self.modules, &mut self.outlets);
+        let all = self.source.losses(&mut |cause, action, events| {
+            modules.lose(cause, action, events, outlets);
+        });
         let (noted, now) = (outlets.note_losses(self.whole_until), clock::boot_ns());
         if noted.any {
             let gap = self.gap.get_or_insert(Gap::since(self.whole_until));
@@ -272,22 +297,31 @@ impl Worker {
     }
 
     /// Tells of a gap. After losses that we chose the table is mended only once they have been `over` for
-    /// long.
+    /// long, and never while nobody keeps it.
     fn end_gap(&mut self, gap: Gap, over: bool) -> Result<()> {
         self.gap = None;
         let holes = gap.holes.max(std::mem::take(&mut self.holes));
         let mut recovered = ByAction::default();
         match holes {
-            Holes::Chosen if !over => self.holes = holes,
             Holes::None => {}
+            Holes::Chosen if !over => self.holes = holes,
             Holes::Chosen | Holes::Suffered => {
-                recovered =
-                    reconcile::mend(&mut *self.source, &mut self.enricher, &mut self.outlets)
-                        .context("cannot list the processes of this host again")?;
+                let source = &mut *self.source;
+                let mended =
+                    self.modules.attempt(Module::Process, &mut self.outlets, |modules, outlets| {
+                        reconcile::mend(source, modules, outlets)
+                    });
+                match mended {
+                    Some(mended) => {
+                        recovered =
+                            mended.context("cannot list the processes of this host again")?;
+                    }
+                    None => (self.holes, self.mend_at) = (holes, clock::boot_ns() + MEND_NS),
+                }
             }
         }
         self.whole_until = gap.end;
-        self.outlets.report_gap(self.enricher.clock(), gap.end, &recovered);
+        self.outlets.report_gap(self.modules.clock(), gap.end, &recovered);
         Ok(())
     }
 
@@ -296,8 +330,8 @@ impl Worker {
         self.source.detach();
         self.take_overdue(true)?;
         while self.outlets.wait_for_room(PATIENCE) {
-            let (enricher, outlets) = (&mut self.enricher, &mut self.outlets);
-            if !self.source.drain(&mut |seen| enricher.observe(seen, outlets)) {
+            let (modules, outlets) = (&mut self.modules, &mut self.outlets);
+            if !self.source.drain(&mut |seen| modules.observe(seen, outlets)) {
                 break;
             }
         }
@@ -309,7 +343,7 @@ impl Worker {
         if let Some(stuck) = self.outlets.settle(PATIENCE) {
             bail!("{} takes nothing: the last events are not written", stuck.name());
         }
-        let (_, forgotten) = self.enricher.table_size();
+        let (_, forgotten) = self.modules.enricher().table_size();
         if forgotten > 0 {
             tracing::warn!(
                 id = ids::TABLE_FULL.code,
@@ -319,14 +353,14 @@ impl Worker {
         }
         log::finish();
         self.report_alerts();
-        let balances = self.outlets.report_last(self.enricher.clock(), clock::boot_ns());
+        let balances = self.outlets.report_last(self.modules.clock(), clock::boot_ns());
         let failure = self.outlets.close(PATIENCE);
         conclude(failure.as_ref(), &balances)
     }
 
     fn output_ended(mut self) -> Result<ExitCode> {
         self.source.detach();
-        let balances = self.outlets.report_last(self.enricher.clock(), clock::boot_ns());
+        let balances = self.outlets.report_last(self.modules.clock(), clock::boot_ns());
         conclude(self.outlets.take_failure().as_ref(), &balances)
     }
 }
@@ -334,23 +368,23 @@ impl Worker {
 /// What comes from a list, which may be long and cannot be put off once it has begun: it goes no faster
 /// than the output takes it, and what a stuck one does not take is lost.
 struct Listed<'a> {
-    enricher: &'a mut Enricher,
+    modules: &'a mut Modules,
     outlets: &'a mut Outlets,
     patience: Duration,
 }
 
 impl<'a> Listed<'a> {
-    fn for_output(enricher: &'a mut Enricher, outlets: &'a mut Outlets) -> Self {
-        Self { enricher, outlets, patience: PATIENCE }
+    fn for_output(modules: &'a mut Modules, outlets: &'a mut Outlets) -> Self {
+        Self { modules, outlets, patience: PATIENCE }
     }
 
     fn observe(&mut self, seen: &Observation<'_>) {
         if self.outlets.wait_for_room(self.patience) {
-            return self.enricher.observe(seen, self.outlets);
+            return self.modules.observe(seen, self.outlets);
         }
         // It is waited for once, not for each.
         self.patience = Duration::ZERO;
-        self.outlets.lose(Cause::QueueFull, seen.action.name(), 1);
+        self.modules.lose(Cause::QueueFull, seen.action.name(), 1, self.outlets);
     }
 }
 

@@ -68,6 +68,49 @@ fn each_has_its_own_events_and_books() -> Result<()> {
     Ok(())
 }
 
+/// One that is told of so much a second and no more has the rest in its books, and what is worth most in its lines.
+#[test]
+fn one_with_a_limit_is_told_of_what_is_worth_most() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::alone()?;
+    let scratch = Scratch::new("outputs")?;
+    let path = scratch.join("events.json");
+    let service = Service::start(&[
+        "sensor.backend=ebpf",
+        "sensor.events=process",
+        "process.cgroup_limit=0",
+        "budget.cpu_percent=10000",
+        "output.stdout.events_per_second=300",
+        &format!("output.file.path={}", path.display()),
+        "output.file.compression=none",
+    ])?;
+    let seconds = storm::run(6_000, 2)?.wall_ns as f64 / 1e9;
+    let (status, on_stdout) = service.stop()?;
+    ensure!(status.success(), "it ended with {status}");
+    let in_files = all_files(&path)?;
+
+    let (dropped, unknown) = balanced(&in_files)?;
+    ensure!(dropped.is_empty() && unknown == 0, "the file: {dropped:?}, {unknown} unknown");
+    let (dropped, unknown) = balanced(&on_stdout)?;
+    ensure!(dropped.keys().eq(["throttled"]) && unknown == 0, "{dropped:?}, {unknown} unknown");
+    let count = |lines: &[Value], kind: &str| {
+        lines.iter().filter(|line| action(line) == kind).count() as u64
+    };
+    for kind in ["fork", "exec", "end"] {
+        let lost = dropped["throttled"].get(kind).copied().unwrap_or_default();
+        let told = count(&on_stdout, kind);
+        ensure!(told + lost == count(&in_files, kind), "{kind}: {told} told, {lost} lost");
+    }
+    let told = on_stdout.iter().filter(|line| !is_metric(line)).count() as f64;
+    // A bucket that was full, and a second at both ends.
+    ensure!(told < 300.0 * (seconds + 3.0), "{told} in {seconds} s");
+    let (forks, ends) = (count(&on_stdout, "fork"), count(&on_stdout, "end"));
+    ensure!(forks * 2 < ends, "{forks} forks and {ends} ends");
+    Ok(())
+}
+
 #[test]
 fn a_full_disk_is_in_the_books_of_that_output_only() -> Result<()> {
     if !root_or_skip() {

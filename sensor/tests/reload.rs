@@ -94,10 +94,10 @@ fn the_rest_is_applied_by_a_new_worker() -> Result<()> {
     let _turn = lock::shared()?;
     let mut it = Configured::start("", &["sensor.backend=ebpf"])?;
     let worker = it.service.worker()?;
-    it.reload("[sensor]\nevents = [\"process\"]\n")?;
+    it.reload("[network]\ninclude_loopback = true\n")?;
     it.service.wait_for(READY, 2)?;
     let told = it.service.told()?;
-    let line = "sensor.events [\"process\", \"network\"] -> [\"process\"] by a new worker";
+    let line = "network.include_loopback false -> true by a new worker";
     ensure!(told.contains(line), "{told}");
     ensure!(it.service.worker()? != worker, "the same worker");
     let (status, lines) = it.service.stop()?;
@@ -173,10 +173,10 @@ fn a_file_that_changes_is_taken_when_it_is_this_hosts_turn() -> Result<()> {
     let _turn = lock::shared()?;
     let mut it = Configured::start("", &["sensor.backend=ebpf", "sensor.spread_seconds=3600"])?;
     let worker = it.service.worker()?;
-    fs::write(&it.file, "[sensor]\nevents = [\"process\"]\n[budget]\nsamples = 7\n")?;
+    fs::write(&it.file, "[network]\ninclude_loopback = true\n[budget]\nsamples = 7\n")?;
     it.service.wait_for(SETTINGS, 1)?;
     let told = it.service.told()?;
-    ensure!(told.contains(" -> [\"process\"] by a new worker in "), "{told}");
+    ensure!(told.contains(" false -> true by a new worker in "), "{told}");
     ensure!(told.contains("budget.samples 10 -> 7 at once"), "{told}");
     ensure!(it.service.worker()? == worker, "it was not its turn");
     // Whoever asks by hand need not wait.

@@ -57,7 +57,10 @@ fn metrics_and_status_agree_with_the_last_ledger() -> Result<()> {
     let (supervisor, worker) = (service.pid(), service.worker()?);
     ensure!(status["worker"]["pid"] == worker && status["ready"] == true, "{status}");
     ensure!(status["worker"]["probes"]["exec"]["attached"] == true, "{status}");
-    ensure!(status["modules"]["network"] == true, "{status}");
+    for module in ["process", "network", "self"] {
+        ensure!(status["modules"][module]["state"] == "running", "{status}");
+    }
+    ensure!(status["modules"]["process"]["events"].as_u64() > Some(0), "{status}");
     ensure!(status["breaker"]["state"] == "closed", "{status}");
     ensure!(status["configuration"]["hash"].as_str().map(str::len) == Some(16), "{status}");
     ensure!(status["configuration"]["places"]["budget.cpu_percent"] == "--set", "{status}");

@@ -23,16 +23,28 @@ pub struct Change {
     new: String,
 }
 
-/// What of one configuration is different in another.
-pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
-    let values = SETTINGS.iter().map(|it| (it.path, (it.show)(old), (it.show)(new)));
+/// What of one configuration is different in another, and how a worker that began with `worker` has it.
+pub fn changes(old: &Config, new: &Config, worker: &Config) -> Vec<Change> {
+    let values = SETTINGS.iter().map(|it| (it, (it.show)(old), (it.show)(new)));
     let different = values.filter(|(_, old, new)| old != new);
-    different.map(|(path, old, new)| Change { path, applied: applied(path), old, new }).collect()
+    different
+        .map(|(it, old, new_value)| {
+            let is_behind = (it.show)(worker) != new_value && !is_at_once(it.path, new, worker);
+            let applied = if is_behind { Applied::ByANewWorker } else { Applied::AtOnce };
+            Change { path: it.path, applied, old, new: new_value }
+        })
+        .collect()
 }
 
-/// How a new value of a setting comes into force.
-pub fn applied(path: &str) -> Applied {
-    if AT_ONCE.contains(&path) { Applied::AtOnce } else { Applied::ByANewWorker }
+/// Whether a worker needs another one to begin.
+pub fn is_behind(worker: &Config, new: &Config) -> bool {
+    changes(worker, new, worker).iter().any(|change| change.applied == Applied::ByANewWorker)
+}
+
+/// Modules begin and end while the others go on, if their probes are there.
+fn is_at_once(path: &str, new: &Config, worker: &Config) -> bool {
+    AT_ONCE.contains(&path)
+        || path == "sensor.events" && new.events.iter().all(|event| worker.events.contains(event))
 }
 
 /// `budget.cpu_percent 5 -> 3 at once`
@@ -49,20 +61,31 @@ impl fmt::Display for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Category;
 
     #[test]
     fn only_what_is_different_is_told() {
         let old = Config::default();
         let mut new = old.clone();
-        assert_eq!(changes(&old, &new), []);
+        assert_eq!(changes(&old, &new, &old), []);
         new.budget.cpu_percent = 3.0;
         new.network.loopback = true;
-        let told: Vec<_> = changes(&old, &new).iter().map(Change::to_string).collect();
+        let told: Vec<_> = changes(&old, &new, &old).iter().map(Change::to_string).collect();
         let expected = [
             "network.include_loopback false -> true by a new worker",
             "budget.cpu_percent 5 -> 3 at once",
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_worker_takes_what_it_has_been_without() {
+        let full = Config::default();
+        let less = Config { events: vec![Category::Process], ..full.clone() };
+        assert!(!is_behind(&full, &less), "it ends a module");
+        assert!(is_behind(&less, &full), "it has no probes for it");
+        let back = changes(&less, &full, &full);
+        assert_eq!(back[0].applied, Applied::AtOnce, "it had it before");
     }
 
     #[test]

@@ -22,13 +22,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use change::{Applied, Change, applied, changes};
+pub use change::{Applied, Change, changes, is_behind};
 pub use problem::Problem;
 use sha2::{Digest as _, Sha256};
 
 use crate::action::Category;
 use crate::kernel::{Network, Request, Sizes};
 use crate::log;
+use crate::module;
 use crate::output::Outputs;
 use crate::service::{Budget, Limits};
 use crate::source::Backend;
@@ -52,6 +53,8 @@ pub struct Config {
     pub process_events_limit: u32,
     /// Which connections to report.
     pub network: Network,
+    /// What modules may do.
+    pub modules: module::Settings,
     /// What the sensor may cost.
     pub budget: Budget,
     /// Where events go.
@@ -78,6 +81,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             process_events_limit: PROCESS_EVENTS_LIMIT,
             network: Network::default(),
+            modules: module::Settings::of_a_service(),
             budget: Budget::default(),
             outputs: Outputs::default(),
             limits: Limits::default(),

@@ -13,6 +13,7 @@ use crate::action::Category;
 use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
 use crate::log::{Destination, MAX_FILE_BYTES, MIN_FILE_BYTES};
+use crate::module::Drill;
 use crate::output::{MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Selection};
 
 /// A setting: where it stands, how its value is checked and kept, and how it is written.
@@ -22,7 +23,8 @@ pub(super) struct Setting {
     pub(super) show: fn(&Config) -> String,
 }
 
-/// Those that count at once when they change; for all others a new worker is started.
+/// Those that count at once when they change; for all others a new worker is started, unless it is told of
+/// fewer events ([`change`](super::change)).
 pub(super) const AT_ONCE: &[&str] = &[
     "telemetry.listen",
     "telemetry.allow_remote",
@@ -90,6 +92,31 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |of| of.network.limits.cgroup.to_string(),
     },
     Setting {
+        path: "modules.process.events_per_second",
+        set: |to, raw| rate(raw).map(|value| to.modules.process.events_per_second = value),
+        show: |of| of.modules.process.events_per_second.to_string(),
+    },
+    Setting {
+        path: "modules.process.errors_per_second",
+        set: |to, raw| rate(raw).map(|value| to.modules.process.errors_per_second = value),
+        show: |of| of.modules.process.errors_per_second.to_string(),
+    },
+    Setting {
+        path: "modules.network.events_per_second",
+        set: |to, raw| rate(raw).map(|value| to.modules.network.events_per_second = value),
+        show: |of| of.modules.network.events_per_second.to_string(),
+    },
+    Setting {
+        path: "modules.network.errors_per_second",
+        set: |to, raw| rate(raw).map(|value| to.modules.network.errors_per_second = value),
+        show: |of| of.modules.network.errors_per_second.to_string(),
+    },
+    Setting {
+        path: "modules.drill",
+        set: |to, raw| raw.text(drill).map(|value| to.modules.drill = value),
+        show: |of| quoted(of.modules.drill.map_or(String::new(), |drill| drill.to_string())),
+    },
+    Setting {
         path: "output.stdout.enabled",
         set: |to, raw| raw.switch().map(|value| to.outputs.is_stdout_on = value),
         show: |of| of.outputs.is_stdout_on.to_string(),
@@ -105,6 +132,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         show: |of| of.outputs.stdout.queue_bytes.to_string(),
     },
     Setting {
+        path: "output.stdout.events_per_second",
+        set: |to, raw| rate(raw).map(|value| to.outputs.stdout.events_per_second = value),
+        show: |of| of.outputs.stdout.events_per_second.to_string(),
+    },
+    Setting {
         path: "output.file.path",
         set: |to, raw| raw.text(file).map(|value| to.outputs.file.path = value),
         show: |of| quoted(of.outputs.file.path.display()),
@@ -118,6 +150,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         path: "output.file.queue_bytes",
         set: |to, raw| queue_bytes(raw).map(|value| to.outputs.file.intake.queue_bytes = value),
         show: |of| of.outputs.file.intake.queue_bytes.to_string(),
+    },
+    Setting {
+        path: "output.file.events_per_second",
+        set: |to, raw| rate(raw).map(|it| to.outputs.file.intake.events_per_second = it),
+        show: |of| of.outputs.file.intake.events_per_second.to_string(),
     },
     Setting {
         path: "output.file.max_bytes",
@@ -238,6 +275,15 @@ fn selection(raw: &Raw) -> Result<Selection, String> {
 
 fn queue_bytes(raw: &Raw) -> Result<usize, String> {
     raw.number(MIN_QUEUE_BYTES..=MAX_QUEUE_BYTES)
+}
+
+/// A number in a second, or 0 for any.
+fn rate(raw: &Raw) -> Result<u64, String> {
+    raw.number(0..=MAX_LIMIT.into())
+}
+
+fn drill(text: &str) -> Result<Option<Drill>, String> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// A service has no folder of its own.

@@ -13,8 +13,9 @@ use wanglou_sensor_common::{ARGS_MAX, LIMIT_WINDOW_NS, Offsets, Rules, Settings}
 
 use super::btf::{Btf, BtfError, Kind};
 use super::message::{Loaded, ProgramReport, VERSION};
-use super::programs::{self, Group, Hook, PROGRAMS, Spec};
+use super::programs::{self, Hook, PROGRAMS, Spec};
 use super::{Limits, Request, cgroup, offsets, reduce, rules, sys};
+use crate::action::Category;
 use crate::channel;
 use crate::filter::Tables;
 
@@ -120,7 +121,7 @@ fn load(request: &Request) -> Result<Handover, LoadError> {
 
     let mut reports = Vec::new();
     let mut fds = maps(&ebpf)?;
-    let wanted = |spec: &&Spec| spec.group == Group::Process || request.network.is_some();
+    let wanted = |spec: &&Spec| spec.category == Category::Process || request.network.is_some();
     for spec in PROGRAMS.iter().filter(wanted) {
         // A rung below one that holds.
         let runs = |name: &str| reports.iter().any(|it: &ProgramReport| it.runs(name));

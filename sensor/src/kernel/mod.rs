@@ -27,7 +27,7 @@ use crate::log::ids;
 pub use counters::{CounterMap, Totals};
 pub use log::ProbeLog;
 pub use probes::{Probes, ProbesError, ProgramStatus};
-pub use run_time::RunTime;
+pub use run_time::{ByCategory, RunTime};
 
 /// The word that makes the binary a loader; not for people.
 pub const LOADER: &str = "loader";

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use aya::maps::{Map, MapData, RingBuf};
 use thiserror::Error;
+use wanglou_sensor_common::GROUPS;
 use wanglou_sensor_common::counters::Stream;
 
 use super::counters::{CounterMap, Totals};
@@ -15,6 +16,7 @@ use super::message::{Loaded, VERSION};
 use super::programs::{Hook, PROGRAMS};
 use super::shedding::SheddingMap;
 use super::{Network, Request, sys};
+use crate::action::Category;
 use crate::channel;
 
 /// Why there are no probes.
@@ -48,6 +50,7 @@ pub struct ProgramStatus {
 
 struct Attached {
     name: &'static str,
+    category: Category,
     skipped: Option<Stream>,
     program: OwnedFd,
     link: Option<OwnedFd>,
@@ -112,6 +115,7 @@ impl Probes {
                 Hook::Iterator(_) | Hook::MapIterator(_) => iterators.push((spec.name, link)),
                 _ => attached.push(Attached {
                     name: spec.name,
+                    category: spec.category,
                     skipped: spec.skipped,
                     program,
                     link: Some(link),
@@ -162,8 +166,8 @@ impl Probes {
     }
 
     /// The programs that run by themselves.
-    pub fn running(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.attached.iter().map(|attached| attached.program.as_fd())
+    pub fn running(&self) -> impl Iterator<Item = (Category, BorrowedFd<'_>)> {
+        self.attached.iter().map(|attached| (attached.category, attached.program.as_fd()))
     }
 
     /// How often the kernel skipped a program, as it was running on that CPU already.
@@ -183,9 +187,9 @@ impl Probes {
         Some(sys::run_iterator(link.as_fd()))
     }
 
-    /// Asks the probes to give up what is worth less than a level ([`Stream::worth`]).
-    pub fn shed(&self, level: u32) {
-        self.shedding.ask(level);
+    /// Asks the probes to give up what is worth less than the level of its group ([`Stream::worth`]).
+    pub fn shed(&self, levels: [u32; GROUPS]) {
+        self.shedding.ask(levels);
     }
 
     /// Nothing more goes into the ring; what is in it stays to be drained.

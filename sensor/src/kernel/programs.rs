@@ -7,6 +7,7 @@ use aya::{Btf, Ebpf};
 use wanglou_sensor_common::counters::Stream;
 
 use super::btf::Kind;
+use crate::action::Category;
 
 /// Where a program hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +28,12 @@ pub(super) enum Hook {
     MapIterator(&'static str),
 }
 
-/// What is watched: of each group all programs are loaded, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Group {
-    Process,
-    Network,
-}
-
 /// A program and what is lost without it.
 pub(super) struct Spec {
     pub(super) name: &'static str,
     pub(super) hook: Hook,
-    pub(super) group: Group,
+    /// What it is about: of each category all programs are loaded, or none.
+    pub(super) category: Category,
     /// What a run that the kernel skips would have reported, if nothing makes up for it.
     pub(super) skipped: Option<Stream>,
     /// What serves instead; without it there is no sensor by BPF.
@@ -48,11 +43,25 @@ pub(super) struct Spec {
 }
 
 const fn process(name: &'static str, hook: Hook, stream: Stream) -> Spec {
-    Spec { name, hook, group: Group::Process, skipped: Some(stream), instead: None, unless: None }
+    Spec {
+        name,
+        hook,
+        category: Category::Process,
+        skipped: Some(stream),
+        instead: None,
+        unless: None,
+    }
 }
 
 const fn network(name: &'static str, hook: Hook, instead: &'static str) -> Spec {
-    Spec { name, hook, group: Group::Network, skipped: None, instead: Some(instead), unless: None }
+    Spec {
+        name,
+        hook,
+        category: Category::Network,
+        skipped: None,
+        instead: Some(instead),
+        unless: None,
+    }
 }
 
 const FIRST_USE: &str = "who accepts is known at the first use of the connection";
@@ -77,7 +86,7 @@ pub(super) const PROGRAMS: &[Spec] = &[
     Spec {
         name: "existing",
         hook: Hook::Iterator("task"),
-        group: Group::Process,
+        category: Category::Process,
         skipped: None,
         instead: Some("processes are listed from /proc"),
         unless: None,

@@ -4,26 +4,30 @@ use std::cell::Cell;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::sys;
+use crate::action::Category;
 use crate::log::ids;
+
+/// A time for each category, ns.
+pub type ByCategory = [u64; Category::ALL.len()];
 
 /// Programs whose time is of interest.
 #[derive(Debug)]
 pub struct RunTime {
-    programs: Vec<OwnedFd>,
+    programs: Vec<(Category, OwnedFd)>,
     allowed: Cell<bool>,
 }
 
 /// While this lives, the kernel times them (`BPF_ENABLE_STATS`, 5.8 and later).
 #[derive(Debug)]
 pub struct Timed<'a> {
-    programs: &'a [OwnedFd],
-    before: u64,
+    programs: &'a [(Category, OwnedFd)],
+    before: ByCategory,
     _statistics: OwnedFd,
 }
 
 impl RunTime {
     /// Of these.
-    pub fn of(programs: Vec<OwnedFd>) -> Self {
+    pub fn of(programs: Vec<(Category, OwnedFd)>) -> Self {
         Self { programs, allowed: Cell::new(true) }
     }
 
@@ -47,11 +51,16 @@ impl RunTime {
 
 impl Timed<'_> {
     /// For how long they ran meanwhile, ns.
-    pub fn end(self) -> u64 {
-        total(self.programs).saturating_sub(self.before)
+    pub fn end(self) -> ByCategory {
+        let after = total(self.programs);
+        std::array::from_fn(|n| after[n].saturating_sub(self.before[n]))
     }
 }
 
-fn total(programs: &[OwnedFd]) -> u64 {
-    programs.iter().filter_map(|program| sys::run_time(program.as_fd())).sum()
+fn total(programs: &[(Category, OwnedFd)]) -> ByCategory {
+    let mut total = ByCategory::default();
+    for (category, program) in programs {
+        total[*category as usize] += sys::run_time(program.as_fd()).unwrap_or(0);
+    }
+    total
 }

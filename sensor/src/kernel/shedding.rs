@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use wanglou_sensor_common::Shedding;
+use wanglou_sensor_common::{GROUPS, Shedding};
 
 /// The map, mapped.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ impl SheddingMap {
         Ok(Self(base.cast()))
     }
 
-    /// Asks for a level.
-    pub(super) fn ask(&self, level: u32) {
+    /// Asks for a level of each group.
+    pub(super) fn ask(&self, levels: [u32; GROUPS]) {
         // SAFETY: mapped for as long as this lives; volatile, as the probes read it.
-        unsafe { (&raw mut (*self.0).asked).write_volatile(level) };
+        unsafe { (&raw mut (*self.0).asked).write_volatile(levels) };
     }
 }
 

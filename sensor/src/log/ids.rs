@@ -110,6 +110,18 @@ table! {
     FILE_NOT_PACKED "WL2007" Warning
         "one of them cannot be packed, and stays as it is",
         "make room, or see the folder of `output.file.path`";
+    MODULE_FAILED "WL2008" Error
+        "a module has panicked: it begins again a little later, and what it misses meanwhile is counted",
+        "report it";
+    MODULE_GIVEN_UP "WL2009" Error
+        "a module has panicked too often and is not begun again; the others go on",
+        "report it; a new worker (`kill` the present one) begins it again";
+    MODULE_RESTS "WL2010" Error
+        "a module did more than its limits allow and rests; what it misses meanwhile is counted",
+        "see what the host does, or `modules.*`";
+    MODULE_BEGINS "WL2011" Notice
+        "a module works again",
+        "nothing";
     SECOND_CHOICE "WL3001" Warning
         "eBPF cannot serve and `cn_proc` does instead",
         "`wanglou-sensor doctor` tells what is missing";

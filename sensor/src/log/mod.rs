@@ -45,6 +45,7 @@ pub use pipe::{Ear, PIPE};
 pub use settings::{Destination, MAX_FILE_BYTES, MIN_FILE_BYTES, Settings};
 
 use crate::clock;
+use crate::panics;
 use layer::Recorder;
 use record::Record;
 use repeats::Repeats;
@@ -119,13 +120,7 @@ pub fn init(process: Process) {
     if let Some(what) = misunderstood.filter(|_| process != Process::Loader) {
         tracing::warn!(id = ids::MISUNDERSTOOD.code, "{VARIABLE}: {what}");
     }
-    if matches!(process, Process::Supervisor | Process::Worker) {
-        std::panic::set_hook(Box::new(|panic| {
-            let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            let what = panic.payload_as_str().unwrap_or("something");
-            tracing::error!(id = ids::PANICKED.code, place, "panicked: {what}");
-        }));
-    }
+    panics::tell();
 }
 
 /// Writes from now on where the settings say, from the levels that they say.

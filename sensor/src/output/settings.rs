@@ -25,6 +25,8 @@ pub struct Intake {
     pub events: Selection,
     /// Lines that wait for it, bytes, give or take the last one.
     pub queue_bytes: usize,
+    /// So many a second, 0 for any number.
+    pub events_per_second: u64,
 }
 
 /// A file of lines of JSON.
@@ -89,7 +91,7 @@ impl Default for Outputs {
 
 impl Default for Intake {
     fn default() -> Self {
-        Self { events: Selection::ALL, queue_bytes: 128 << 10 }
+        Self { events: Selection::ALL, queue_bytes: 128 << 10, events_per_second: 0 }
     }
 }
 

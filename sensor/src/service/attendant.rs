@@ -20,6 +20,7 @@ use super::cgroup::{Cgroup, CgroupError};
 use super::message::{self, Asked, Attached, Said, Start, VERSION};
 use super::notify;
 use super::usage::Meter;
+use crate::action::Category;
 use crate::books::Books;
 use crate::channel;
 use crate::config::{Config, Effective};
@@ -102,6 +103,7 @@ impl Attendant {
         });
         let books = Books::new()?;
         books.page().shed.set(shed.into());
+        books.want(&effective.config.events);
         let (config, alerts) = (effective.to_string(), log::take_alerts());
         let start = Start { version: VERSION, config, alerts };
         let mut fds = vec![books.as_fd()];
@@ -179,7 +181,10 @@ impl Attendant {
             map.transpose()
         };
         let (counters, theirs) = (counters()?, counters()?);
-        let meter = Meter::of(self.child.id().unwrap_or_default(), fds.collect());
+        let about = |n: u32| Category::ALL.into_iter().find(|category| *category as u32 == n);
+        let programs = attached.categories.iter().zip(fds);
+        let programs = programs.filter_map(|(n, program)| Some((about(*n)?, program))).collect();
+        let meter = Meter::of(self.child.id().unwrap_or_default(), programs);
         let probe = |it: message::Probe| telemetry::Probe { name: it.name, instead: it.instead };
         let probes = attached.probes.into_iter().map(probe).collect();
         let describes = attached.describes;
@@ -200,6 +205,11 @@ impl Attendant {
     /// Has it give up what is worth less than a level.
     pub(super) fn shed(&self, level: u32) {
         self.books.page().shed.set(level.into());
+    }
+
+    /// Has it tell of events of these categories and no others.
+    pub(super) fn want(&self, categories: &[Category]) {
+        self.books.want(categories);
     }
 
     /// Has it say what these levels ask for.
@@ -264,7 +274,7 @@ impl Attendant {
             let seen = seen.map(|(stream, totals)| {
                 (stream, source::action(stream), totals[stream as usize].seen)
             });
-            let (outputs, observed) = (&config.outputs, Selection::of(&config.events));
+            let (outputs, observed) = (&config.outputs, Selection::of(&self.books.wanted()));
             self.books.close(seen, |output, action| {
                 let wanted = outputs.intake(output).events.and(&observed);
                 let action = wanted.standing_for(action);

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use wanglou_sensor_common::SHED_MOST;
 
+use crate::action::Category;
+
 /// What the sensor may cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
@@ -29,15 +31,20 @@ impl Default for Budget {
 pub(crate) struct Usage {
     /// Of its processes, percent of one core.
     pub(crate) process_percent: f64,
-    /// Of its probes, in whatever process they ran.
-    pub(crate) probes_percent: f64,
+    /// Of its probes, in whatever process they ran, by what they are about.
+    pub(crate) probes_percent: [f64; Category::ALL.len()],
     /// Resident memory, bytes.
     pub(crate) memory_bytes: u64,
 }
 
 impl Usage {
     fn cpu_percent(&self) -> f64 {
-        self.process_percent + self.probes_percent
+        self.process_percent + self.all_probes_percent()
+    }
+
+    /// Of all probes.
+    pub(crate) fn all_probes_percent(&self) -> f64 {
+        self.probes_percent.iter().sum()
     }
 }
 
@@ -48,7 +55,7 @@ impl fmt::Display for Usage {
             "{:.1} % of a core ({:.1} in processes, {:.1} in probes) and {:.1} MB",
             self.cpu_percent(),
             self.process_percent,
-            self.probes_percent,
+            self.all_probes_percent(),
             self.memory_bytes as f64 / f64::from(1 << 20)
         )
     }
@@ -174,7 +181,11 @@ mod tests {
         Budget { cpu_percent: 5.0, memory_bytes: 1000, samples: 10, cooldown_seconds: 60 };
 
     fn cpu(percent: f64) -> Usage {
-        Usage { process_percent: percent / 2.0, probes_percent: percent / 2.0, memory_bytes: 10 }
+        Usage {
+            process_percent: percent / 2.0,
+            probes_percent: [percent / 4.0; 2],
+            memory_bytes: 10,
+        }
     }
 
     fn samples(breaker: &mut Breaker, usage: Usage, times: u32) -> Vec<Verdict> {

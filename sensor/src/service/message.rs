@@ -5,7 +5,7 @@ use crate::channel;
 use crate::log::Alert;
 
 /// Raised with every change that an older reader would misunderstand.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Supervisor to worker, once: what to do. Beside it the books to write, and those of the worker before
 /// it, closed, if there was one.
@@ -58,6 +58,9 @@ pub(super) struct Attached {
     pub(super) describes: String,
     #[prost(message, repeated, tag = "3")]
     pub(super) probes: Vec<Probe>,
+    /// What each of the programs is about: the number of a category.
+    #[prost(uint32, repeated, tag = "4")]
+    pub(super) categories: Vec<u32>,
 }
 
 /// A probe.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::action::Category;
 use crate::config::{self, Applied, Change, Config, Effective, Layers};
 use crate::log::ids;
 use crate::spread::Spread;
@@ -41,6 +42,12 @@ impl<'a> Settings<'a> {
         &self.of_worker.config
     }
 
+    /// What the worker that there is is to tell of: of what it began with, as much as is asked for now.
+    pub(super) fn wanted_of_worker(&self) -> Vec<Category> {
+        let began_with = self.of_worker.config.events.iter().copied();
+        began_with.filter(|category| self.effective.config.events.contains(category)).collect()
+    }
+
     /// All of them, for a new worker.
     pub(super) fn hand_over(&mut self) -> &Effective {
         self.due = None;
@@ -71,7 +78,8 @@ impl<'a> Settings<'a> {
                 return;
             }
         };
-        let changes = config::changes(&self.effective.config, &new.config);
+        let (old, worker) = (&self.effective.config, &self.of_worker.config);
+        let changes = config::changes(old, &new.config, worker);
         self.effective = new;
         let span = if by_hand { 0 } else { self.effective.config.spread_seconds };
         let offset = self.spread.within(Duration::from_secs(span));
@@ -104,8 +112,7 @@ impl<'a> Settings<'a> {
     }
 
     fn worker_is_behind(&self) -> bool {
-        let behind = config::changes(&self.of_worker.config, &self.effective.config);
-        behind.iter().any(|change| change.applied == Applied::ByANewWorker)
+        config::is_behind(&self.of_worker.config, &self.effective.config)
     }
 }
 

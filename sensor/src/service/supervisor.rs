@@ -10,7 +10,8 @@ use super::breaker::{self, Breaker, Usage, Verdict};
 use super::cgroup;
 use super::settings::Settings;
 use super::told::{Told, Word};
-use crate::config::{Config, DEFAULT_FILE, Effective, Layers};
+use crate::action::Category;
+use crate::config::{DEFAULT_FILE, Effective, Layers};
 use crate::host;
 use crate::image;
 use crate::log::{self, ids};
@@ -148,6 +149,7 @@ impl Supervisor<'_> {
                 Word::Reload | Word::Changed => {
                     self.reload(word).await;
                     worker.set_log_level(&self.settings.config().log.level);
+                    worker.want(&self.settings.wanted_of_worker());
                 }
                 Word::Tick => log::tick(),
             }
@@ -166,7 +168,7 @@ impl Supervisor<'_> {
             }
             if !was_ready || word != Word::Tick {
                 (was_ready, self.worked) = (true, true);
-                self.status = at_work(self.settings.of_worker());
+                self.status = at_work(&self.settings.wanted_of_worker());
                 self.told.notify.ready(&self.status);
             }
             if word != Word::Tick {
@@ -293,7 +295,7 @@ impl Supervisor<'_> {
 }
 
 /// What a worker with these settings does.
-fn at_work(config: &Config) -> String {
-    let events: Vec<_> = config.events.iter().map(|category| category.name()).collect();
-    format!("watching: {}", events.join(", "))
+fn at_work(wanted: &[Category]) -> String {
+    let names: Vec<_> = wanted.iter().map(|category| category.name()).collect();
+    format!("watching: {}", names.join(", "))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::breaker::Usage;
+use crate::action::Category;
 use crate::kernel::RunTime;
 
 /// Probes are timed for a moment now and then: it makes every program of the host a little dearer, and
@@ -22,16 +23,16 @@ pub(super) struct Meter {
     at: Instant,
     probes: RunTime,
     /// What probes cost when they were timed last, and how many samples were taken.
-    probes_percent: f64,
+    probes_percent: [f64; Category::ALL.len()],
     samples: u32,
 }
 
 impl Meter {
     /// Begins with a worker that has these programs.
-    pub(super) fn of(worker: u32, programs: Vec<OwnedFd>) -> Self {
+    pub(super) fn of(worker: u32, programs: Vec<(Category, OwnedFd)>) -> Self {
         let probes = RunTime::of(programs);
         let (cpu, at) = (cpu_of(worker), Instant::now());
-        Self { worker, cpu, at, probes, probes_percent: 0.0, samples: 0 }
+        Self { worker, cpu, at, probes, probes_percent: [0.0; Category::ALL.len()], samples: 0 }
     }
 
     /// What it cost since the last time; takes a moment itself. Probes are timed anew if that matters.
@@ -48,11 +49,12 @@ impl Meter {
         Usage { process_percent, probes_percent: self.probes_percent, memory_bytes }
     }
 
-    async fn time_probes(&self) -> f64 {
-        let Some(timed) = self.probes.begin() else { return 0.0 };
+    async fn time_probes(&self) -> [f64; Category::ALL.len()] {
+        let Some(timed) = self.probes.begin() else { return Default::default() };
         let began = Instant::now();
         sleep(TIMED).await;
-        100.0 * timed.end() as f64 / began.elapsed().as_nanos() as f64
+        let (ran, of) = (timed.end(), began.elapsed().as_nanos() as f64);
+        ran.map(|ns| 100.0 * ns as f64 / of)
     }
 }
 

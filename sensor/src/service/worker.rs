@@ -51,7 +51,8 @@ pub async fn run_worker() -> Result<ExitCode> {
         format: Format::Json,
         outputs: config.outputs,
         request,
-        events: config.events,
+        modules: config.modules,
+        budget: config.budget,
         books,
         last,
     };
@@ -62,16 +63,21 @@ pub async fn run_worker() -> Result<ExitCode> {
 fn report(socket: BorrowedFd<'_>, source: &dyn Source) -> io::Result<()> {
     let handles = source.handles();
     let cpus = handles.as_ref().map_or(0, |handles| handles.cpus);
+    let categories = handles.iter().flat_map(|it| &it.programs);
+    let categories = categories.map(|(category, _)| *category as u32).collect();
     let fds: Vec<_> = handles
         .into_iter()
-        .flat_map(|it| std::iter::once(it.counters).chain(it.programs))
+        .flat_map(|it| {
+            std::iter::once(it.counters).chain(it.programs.into_iter().map(|(_, program)| program))
+        })
         .collect();
     let probes = source.probes().into_iter();
     let probes = probes.map(|(name, instead)| Probe {
         name: name.to_owned(),
         instead: instead.map(ToOwned::to_owned),
     });
-    let attached = Attached { cpus, describes: source.describe(), probes: probes.collect() };
+    let attached =
+        Attached { cpus, describes: source.describe(), probes: probes.collect(), categories };
     channel::send(socket, &Said { version: VERSION, attached: Some(attached), heap: None }, &fds)
 }
 

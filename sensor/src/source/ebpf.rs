@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use wanglou_sensor_common::Kind;
 use wanglou_sensor_common::counters::{Counters, Stream};
+use wanglou_sensor_common::{GROUPS, Kind};
 
 use super::sweep::Sweep;
 use super::{Handles, Source};
@@ -14,7 +14,7 @@ use crate::books::Books;
 use crate::clock;
 use crate::decode::{self, Decoder};
 use crate::kernel::{ProbeLog, Probes, ProgramStatus, Request, Totals};
-use crate::ledger::Cause;
+use crate::ledger::{ByAction, Cause};
 use crate::log::ids;
 use crate::observation::{Action as Seen, Observation};
 use crate::procfs;
@@ -37,7 +37,8 @@ pub(super) struct Ebpf {
     log: Option<ProbeLog>,
     procfs: procfs::Reader,
     told: Totals,
-    refused: u64,
+    /// Records that do not fit their layout, by what they would have told of.
+    refused: ByAction,
     sweep: Sweep,
     listed: Option<SockDiag>,
     books: Books,
@@ -65,7 +66,7 @@ impl Ebpf {
             log,
             procfs,
             told,
-            refused: 0,
+            refused: ByAction::default(),
             sweep,
             listed,
             books,
@@ -140,14 +141,15 @@ impl Source for Ebpf {
         let (decoder, refused) = (&mut self.decoder, &mut self.refused);
         let settled = &self.books.page().settled;
         let records = self.probes.drain(BATCH, &mut |record| {
+            let stream = decode::kind(record).and_then(stream);
             match decoder.decode(record) {
                 Ok(seen) => on(&seen),
                 Err(error) => {
                     tracing::error!(id = ids::RECORD_REFUSED.code, %error, kind = ?decode::kind(record), "a record is refused");
-                    *refused += 1;
+                    refused[stream.map_or(Action::Unknown, action) as usize] += 1;
                 }
             }
-            if let Some(stream) = decode::kind(record).and_then(stream) {
+            if let Some(stream) = stream {
                 settled[stream as usize].add(1);
             }
         });
@@ -177,7 +179,10 @@ impl Source for Ebpf {
             self.books.page().settled[stream as usize].add(lost);
         }
         (self.told, self.counted) = (totals, counted);
-        lose(Cause::DecodeRefused, Action::Unknown, std::mem::take(&mut self.refused));
+        let refused = std::mem::take(&mut self.refused);
+        for (action, events) in Action::ALL.into_iter().zip(refused) {
+            lose(Cause::DecodeRefused, action, events);
+        }
         all
     }
 
@@ -219,8 +224,8 @@ impl Source for Ebpf {
         self.probes.detach();
     }
 
-    fn shed(&mut self, level: u32) {
-        self.probes.shed(level);
+    fn shed(&mut self, levels: [u32; GROUPS]) {
+        self.probes.shed(levels);
     }
 
     fn wake(&self) -> BorrowedFd<'_> {

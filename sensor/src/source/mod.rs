@@ -11,7 +11,9 @@ use std::os::fd::BorrowedFd;
 
 use thiserror::Error;
 
-use crate::action::Action;
+use wanglou_sensor_common::GROUPS;
+
+use crate::action::{Action, Category};
 use crate::books::Books;
 use crate::kernel::Request;
 use crate::ledger::Cause;
@@ -41,9 +43,9 @@ pub trait Source {
         Ok(())
     }
 
-    /// Asks for less, so that it costs less: what is worth less than `level` (`Stream::worth`) is counted and
-    /// not told of.
-    fn shed(&mut self, _level: u32) {}
+    /// Asks for less, so that it costs less: what is worth less than the level of its group (`Stream::worth`) is
+    /// counted and not told of.
+    fn shed(&mut self, _levels: [u32; GROUPS]) {}
 
     /// Ends the observing; what waits is still to be drained.
     fn detach(&mut self);
@@ -75,8 +77,8 @@ pub struct Handles<'a> {
     pub counters: BorrowedFd<'a>,
     /// CPUs that it has rows for.
     pub cpus: u32,
-    /// The programs.
-    pub programs: Vec<BorrowedFd<'a>>,
+    /// The programs, and what they are about.
+    pub programs: Vec<(Category, BorrowedFd<'a>)>,
 }
 
 /// Which way to take.

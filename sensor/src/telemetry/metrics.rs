@@ -9,12 +9,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use wanglou_sensor_common::counters::Stream;
 
+use super::modules::{self, Report};
 use super::process::Process;
 use super::state::{Breaker, Known};
 use crate::action::Action;
 use crate::clock;
 use crate::kernel::CounterMap;
 use crate::ledger::Balance;
+use crate::module::State;
 use crate::output::Destination;
 use crate::source;
 
@@ -44,6 +46,7 @@ enum Value {
 struct Scrape<'a> {
     known: &'a Known,
     processes: Vec<Process>,
+    modules: Vec<Report>,
 }
 
 /// The names of all metrics, as they are written.
@@ -126,6 +129,60 @@ static METRICS: &[Metric] = &[
         rows: seen,
     },
     Metric {
+        name: "module_running",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "1 while a module works.",
+        rows: |of| by_module(of, |it| Value::Whole((it.state == State::Running).into())),
+    },
+    Metric {
+        name: "module_events",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "What a module of this worker was handed.",
+        rows: |of| by_module(of, |it| Value::Whole(it.events)),
+    },
+    Metric {
+        name: "module_events_dropped",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "What was lost to it, on the way or by itself.",
+        rows: |of| by_module(of, |it| Value::Whole(it.dropped)),
+    },
+    Metric {
+        name: "module_failures",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "How often it has panicked.",
+        rows: |of| by_module(of, |it| Value::Whole(it.failures)),
+    },
+    Metric {
+        name: "module_trips",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "How often it did more than it may.",
+        rows: |of| by_module(of, |it| Value::Whole(it.trips)),
+    },
+    Metric {
+        name: "module_cpu",
+        unit: Some(Unit::Seconds),
+        kind: MetricType::Counter,
+        help: "CPU time of the worker that it took, measured at one event of 64; `self` is the rest.",
+        rows: |of| by_module(of, |it| Value::Real(it.cpu.as_secs_f64())),
+    },
+    Metric {
+        name: "module_probes_cpu_ratio",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Share of one core of its probes when they were timed last.",
+        rows: |of| {
+            let row = |it: &Report| {
+                Some((label("module", it.name), Value::Real(it.probes_percent? / 100.0)))
+            };
+            of.modules.iter().filter_map(row).collect()
+        },
+    },
+    Metric {
         name: "whole_until_age",
         unit: Some(Unit::Seconds),
         kind: MetricType::Gauge,
@@ -177,7 +234,7 @@ static METRICS: &[Metric] = &[
         rows: |of| {
             let Some(usage) = of.known.usage else { return Vec::new() };
             let row = |part, percent| (label("part", part), Value::Real(percent / 100.0));
-            vec![row("processes", usage.process_percent), row("probes", usage.probes_percent)]
+            vec![row("processes", usage.process_percent), row("probes", usage.all_probes_percent())]
         },
     },
     Metric {
@@ -205,7 +262,7 @@ static METRICS: &[Metric] = &[
 
 /// All of it.
 pub(super) fn text(known: &Known) -> Result<String, fmt::Error> {
-    let scrape = Scrape { known, processes: known.processes() };
+    let scrape = Scrape { known, processes: known.processes(), modules: modules::reports(known) };
     let families = METRICS.iter().map(|metric| (metric, (metric.rows)(&scrape))).collect();
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(Families(families)));
@@ -322,6 +379,10 @@ fn seen(of: &Scrape<'_>) -> Vec<Row> {
         (label("action", action), Value::Whole(totals[stream as usize].seen))
     };
     Stream::ALL.map(row).into()
+}
+
+fn by_module(of: &Scrape<'_>, value: fn(&Report) -> Value) -> Vec<Row> {
+    of.modules.iter().map(|it| (label("module", it.name), value(it))).collect()
 }
 
 fn by_process(of: &Scrape<'_>, value: fn(&Process) -> Value) -> Vec<Row> {

@@ -12,6 +12,7 @@ mod health;
 mod heap;
 mod listen;
 mod metrics;
+mod modules;
 mod process;
 mod profile;
 mod server;

@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::health;
 use super::state::Known;
-use crate::action::Category;
+use super::{health, modules};
 use crate::clock;
 use crate::host::Host;
 use crate::ledger::Balance;
@@ -15,8 +14,6 @@ pub(super) fn json(known: &Known) -> Value {
     let config = &known.effective.config;
     let (ready, says) = health::ready(known);
     let run = known.books.as_ref().map(|books| books.page().run.get()).filter(|run| *run != 0);
-    let modules =
-        Category::ALL.map(|it| (it.name().to_owned(), config.events.contains(&it).into()));
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "host": Host::read(clock::boot_ns()).ok().map(|host| json!({"id": host.id, "name": host.name})),
@@ -30,7 +27,8 @@ pub(super) fn json(known: &Known) -> Value {
             "backend": known.attached.as_ref().map(|attached| &attached.describes),
             "probes": probes(known),
         },
-        "modules": modules.into_iter().collect::<Map<_, _>>(),
+        "events": config.events.iter().map(|category| category.name()).collect::<Vec<_>>(),
+        "modules": modules::json(known),
         "breaker": breaker(known),
         "ledgers": ledgers(known),
         "configuration": {
@@ -61,7 +59,7 @@ fn breaker(known: &Known) -> Value {
         "rest_seconds": known.rest().as_secs_f64(),
         "usage": known.usage.map(|usage| json!({
             "processes_percent": usage.process_percent,
-            "probes_percent": usage.probes_percent,
+            "probes_percent": usage.all_probes_percent(),
             "memory_bytes": usage.memory_bytes,
         })),
         "budget": {
