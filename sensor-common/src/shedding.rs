@@ -2,7 +2,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::counters::Stream;
 
-/// What is given up while not all can be told of: streams that are worth less than a level.
+/// What userspace and probes say to each other: what is given up while not all can be told of, which is streams
+/// that are worth less than a level, and whether anybody has to be woken.
 #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Shedding {
@@ -10,6 +11,9 @@ pub struct Shedding {
     pub asked: [u32; GROUPS],
     /// [Parts](RING_PARTS) of the ring that wait to be read: written by the probes.
     pub filled: u32,
+    /// 1 while the reader sleeps and wants to be woken by the next record, whatever waits: written by userspace,
+    /// taken back by the probe that wakes it.
+    pub sleeps: u32,
 }
 
 /// Groups of streams: one of processes, one of the network.

@@ -107,7 +107,9 @@ impl Event {
     #[inline(always)]
     pub fn send(self, record: *const u8, len: u32) {
         let ring = (&raw const EVENTS).cast_mut().cast();
-        let flags = if self.seq % WAKE_EVERY == 0 || len > WAKE_LARGE {
+        let flags = if shed::wakes_the_reader() {
+            BPF_RB_FORCE_WAKEUP
+        } else if self.seq % WAKE_EVERY == 0 || len > WAKE_LARGE {
             let waiting = shed::waiting();
             shed::look(waiting);
             if waiting >= u64::from(setting!(wake_bytes)) {

@@ -26,6 +26,21 @@ pub fn is_given_up(stream: Stream) -> bool {
     filled >= stream.given_up_at() && look(waiting()) >= stream.given_up_at()
 }
 
+/// Whether the reader sleeps; from now on it does not.
+#[inline(always)]
+pub fn wakes_the_reader() -> bool {
+    let Some(shedding) = SHEDDING.get_ptr_mut(0) else { return false };
+    // SAFETY: a live map value; volatile, as others write it. Two may wake it.
+    unsafe {
+        let sleeps = &raw mut (*shedding).sleeps;
+        if sleeps.read_volatile() == 0 {
+            return false;
+        }
+        sleeps.write_volatile(0);
+    }
+    true
+}
+
 /// Bytes that wait in the ring.
 #[inline(always)]
 pub fn waiting() -> u64 {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use crate::books::Books;
 use crate::clock::{self, Clock};
@@ -32,6 +32,8 @@ use crate::source::{self, Backend, Source};
 
 /// How often the ring is looked at; it wakes us earlier when a quarter of it is full.
 const ROUND: Duration = Duration::from_millis(100);
+/// How often while nothing happens: the first that does wakes us at once.
+const QUIET_ROUND: Duration = Duration::from_millis(500);
 /// How often the books are written.
 const LEDGER_NS: u64 = 10_000_000_000;
 /// Losses that go on are told of so often.
@@ -96,20 +98,18 @@ pub async fn work(
     worker.report_alerts();
     worker.begin(attached_at)?;
 
-    let mut round = interval(ROUND);
-    round.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut busy = false;
+    let mut next = worker.round()?;
     tokio::pin!(stop);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             () = output_ended.notified() => return worker.output_ended(),
-            () = tokio::task::yield_now(), if busy => {}
+            () = tokio::task::yield_now(), if next == Next::AtOnce => {}
             ready = wake.readable() => ready.context("cannot poll the source of events")?.clear_ready(),
-            _ = round.tick() => {}
+            () = sleep(next.pause()) => {}
         }
-        busy = worker.round()?;
+        next = worker.round()?;
     }
     worker.finish()
 }
@@ -118,6 +118,27 @@ fn wake_up(source: &dyn Source) -> io::Result<AsyncFd<OwnedFd>> {
     let fd = source.wake().try_clone_to_owned()?;
     // SAFETY: the descriptor is our own copy and stays open and the same until it is dropped.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+/// When the next round is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// More waits.
+    AtOnce,
+    /// Something has happened.
+    Soon,
+    /// Nothing has.
+    Later,
+}
+
+impl Next {
+    fn pause(self) -> Duration {
+        match self {
+            Self::AtOnce => Duration::ZERO,
+            Self::Soon => ROUND,
+            Self::Later => QUIET_ROUND,
+        }
+    }
 }
 
 /// The way of an event, from its source to the outlet.
@@ -201,10 +222,10 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes what waits, and does what is due; `true` if there is more at once.
-    fn round(&mut self) -> Result<bool> {
+    /// Takes what waits, and does what is due.
+    fn round(&mut self) -> Result<Next> {
         self.modules.enricher().adjust_clock();
-        let more = self.take();
+        let taken = self.take();
         self.source.flush_log();
         log::tick();
         self.report_alerts();
@@ -222,22 +243,28 @@ impl Worker {
             });
         }
         self.outlets.flush();
-        Ok(more)
+        if taken == Next::Later && self.source.wake_at_once() {
+            // What came while we asked has woken nobody.
+            return Ok(self.take());
+        }
+        Ok(taken.min(Next::Soon))
     }
 
     /// Moves events on for at most a round, and no faster than the output takes them.
-    fn take(&mut self) -> bool {
+    fn take(&mut self) -> Next {
         let until = clock::boot_ns() + ROUND.as_nanos() as u64;
+        let mut next = Next::Later;
         while clock::boot_ns() < until {
             if !self.outlets.wait_for_room(ROUND) {
-                return true;
+                return Next::AtOnce;
             }
             let (modules, outlets) = (&mut self.modules, &mut self.outlets);
             if !self.source.drain(&mut |seen| modules.observe(seen, outlets)) {
-                return false;
+                return next;
             }
+            next = Next::Soon;
         }
-        true
+        Next::AtOnce
     }
 
     fn take_overdue(&mut self, last: bool) -> Result<()> {

@@ -191,8 +191,8 @@ fn one_ends_and_begins_while_the_others_go_on() -> Result<()> {
         fs::write(&file, text)?;
         sys::kill(service.pid(), libc::SIGHUP)?;
         service.wait_for(said, 1)?;
-        // A round of the worker's.
-        thread::sleep(Duration::from_millis(300));
+        // A quiet round of the worker's.
+        thread::sleep(Duration::from_millis(700));
         Ok(())
     };
     connect(50)?;

@@ -192,6 +192,11 @@ impl Probes {
         self.shedding.ask(levels);
     }
 
+    /// Asks to be woken by the next record.
+    pub fn wake_us(&self) {
+        self.shedding.wake_us();
+    }
+
     /// Nothing more goes into the ring; what is in it stays to be drained.
     pub fn detach(&mut self) {
         for attached in &mut self.attached {

@@ -1,4 +1,4 @@
-//! What the probes are asked to give up, written as memory.
+//! What the probes are asked for, written as memory.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -24,6 +24,12 @@ impl SheddingMap {
     pub(super) fn ask(&self, levels: [u32; GROUPS]) {
         // SAFETY: mapped for as long as this lives; volatile, as the probes read it.
         unsafe { (&raw mut (*self.0).asked).write_volatile(levels) };
+    }
+
+    /// Asks to be woken by the next record; what is on its way just now may not hear it.
+    pub(super) fn wake_us(&self) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.0).sleeps).write_volatile(1) };
     }
 }
 

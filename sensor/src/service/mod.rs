@@ -24,7 +24,7 @@ pub(crate) use breaker::Usage;
 pub use cgroup::Limits;
 pub(crate) use message::ask_for_heap;
 pub use supervisor::run;
-pub(crate) use usage::{process_cpu, resident};
+pub(crate) use usage::{Resident, process_cpu};
 pub use worker::run_worker;
 
 /// The word that makes the binary a worker; not for people.

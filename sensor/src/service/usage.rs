@@ -1,7 +1,8 @@
 //! What the sensor costs, as the kernel counts it.
 
-use std::fs;
+use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -14,7 +15,7 @@ use crate::kernel::RunTime;
 /// switching it on or off has the kernel change its code, for which every CPU is interrupted.
 const TIMED: Duration = Duration::from_millis(100);
 /// At one sample in so many, while all is well.
-const EVERY: u32 = 3;
+const EVERY: u32 = 10;
 
 /// Meters a worker, its supervisor, and the probes.
 pub(super) struct Meter {
@@ -22,6 +23,7 @@ pub(super) struct Meter {
     cpu: Duration,
     at: Instant,
     probes: RunTime,
+    memory: [Option<Resident>; 2],
     /// What probes cost when they were timed last, and how many samples were taken.
     probes_percent: [f64; Category::ALL.len()],
     samples: u32,
@@ -32,7 +34,16 @@ impl Meter {
     pub(super) fn of(worker: u32, programs: Vec<(Category, OwnedFd)>) -> Self {
         let probes = RunTime::of(programs);
         let (cpu, at) = (cpu_of(worker), Instant::now());
-        Self { worker, cpu, at, probes, probes_percent: [0.0; Category::ALL.len()], samples: 0 }
+        let memory = [worker, std::process::id()].map(Resident::of);
+        Self {
+            worker,
+            cpu,
+            at,
+            probes,
+            memory,
+            probes_percent: [0.0; Category::ALL.len()],
+            samples: 0,
+        }
     }
 
     /// What it cost since the last time; takes a moment itself. Probes are timed anew if that matters.
@@ -45,7 +56,7 @@ impl Meter {
         let process = cpu.saturating_sub(self.cpu).as_secs_f64();
         let process_percent = 100.0 * process / (now - self.at).as_secs_f64();
         (self.cpu, self.at) = (cpu, now);
-        let memory_bytes = resident(self.worker) + resident(std::process::id());
+        let memory_bytes = self.memory.iter().flatten().map(Resident::bytes).sum();
         Usage { process_percent, probes_percent: self.probes_percent, memory_bytes }
     }
 
@@ -75,11 +86,25 @@ pub(crate) fn process_cpu(pid: u32) -> Option<Duration> {
     (!failed).then(|| Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32))
 }
 
-/// Resident memory, bytes: the second number of /proc/PID/statm, in pages (`proc_pid_statm(5)`).
-pub(crate) fn resident(pid: u32) -> u64 {
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * rustix::param::page_size() as u64
+/// Resident memory of a process: the second number of /proc/PID/statm, in pages (`proc_pid_statm(5)`). The file
+/// stays open, as opening it takes most of the time.
+#[derive(Debug)]
+pub(crate) struct Resident(File);
+
+impl Resident {
+    /// `None` if it is gone.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        File::open(format!("/proc/{pid}/statm")).ok().map(Self)
+    }
+
+    /// Now; 0 if it is gone.
+    pub(crate) fn bytes(&self) -> u64 {
+        let mut text = [0; 128];
+        let read = self.0.read_at(&mut text, 0).unwrap_or(0);
+        let statm = String::from_utf8_lossy(&text[..read]);
+        let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+        pages * rustix::param::page_size() as u64
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +118,7 @@ mod tests {
         let began = Instant::now();
         while began.elapsed() < Duration::from_millis(20) {}
         assert!(process_cpu(me).expect("a clock") > before);
-        assert!(resident(me) > 1 << 20);
+        assert!(Resident::of(me).is_some_and(|it| it.bytes() > 1 << 20));
         // Above `PID_MAX_LIMIT`, include/linux/threads.h.
         assert_eq!(process_cpu((4 << 20) + 1), None);
     }

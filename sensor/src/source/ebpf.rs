@@ -228,6 +228,11 @@ impl Source for Ebpf {
         self.probes.shed(levels);
     }
 
+    fn wake_at_once(&mut self) -> bool {
+        self.probes.wake_us();
+        true
+    }
+
     fn wake(&self) -> BorrowedFd<'_> {
         self.probes.as_fd()
     }

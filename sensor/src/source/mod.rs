@@ -47,6 +47,11 @@ pub trait Source {
     /// counted and not told of.
     fn shed(&mut self, _levels: [u32; GROUPS]) {}
 
+    /// Asks for [`wake`](Self::wake) to be readable as soon as anything is seen; `false` where that cannot be.
+    fn wake_at_once(&mut self) -> bool {
+        false
+    }
+
     /// Ends the observing; what waits is still to be drained.
     fn detach(&mut self);
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::service::{process_cpu, resident};
+use crate::service::{Resident, process_cpu};
 
 /// Of a process, now.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,12 @@ pub(super) struct Process {
 impl Process {
     /// `None` if it is gone.
     pub(super) fn of(role: &'static str, pid: u32) -> Option<Self> {
-        Some(Self { role, cpu: process_cpu(pid)?, resident: resident(pid), sleeps: sleeps(pid) })
+        Some(Self {
+            role,
+            cpu: process_cpu(pid)?,
+            resident: Resident::of(pid)?.bytes(),
+            sleeps: sleeps(pid),
+        })
     }
 }
 

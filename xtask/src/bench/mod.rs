@@ -6,6 +6,7 @@
 
 mod bpftrace;
 mod breaker;
+mod idle;
 mod network;
 mod pairs;
 mod probes;
@@ -48,6 +49,8 @@ enum What {
     Syscall(syscall::Args),
     /// How fast the host is while the sensor works, and once it rests
     Breaker(breaker::Args),
+    /// What the service costs while hardly anything happens
+    Idle(idle::Args),
     /// What connections, requests and bulk data cost while the sensor watches
     Network(network::Args),
 }
@@ -61,6 +64,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.what {
         Some(What::Syscall(args)) => return syscall::run(args),
         Some(What::Breaker(args)) => return breaker::run(args),
+        Some(What::Idle(args)) => return idle::run(args),
         Some(What::Network(args)) => return network::run(args),
         None => {}
     }
