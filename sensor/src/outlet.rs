@@ -25,6 +25,8 @@ pub struct Outlet {
     format: Format,
     queue: Queue,
     chunk: Chunk,
+    /// Whether a line is under way.
+    writing: bool,
     ledger: Ledger,
     /// Those that nobody has noted yet.
     fresh: Losses,
@@ -52,6 +54,7 @@ impl Outlet {
             format,
             queue,
             chunk: Chunk::default(),
+            writing: false,
             ledger: Ledger::of(books, of),
             fresh: Losses::default(),
             losses: Losses::default(),
@@ -81,15 +84,13 @@ impl Outlet {
         self.write(Some(action), event);
     }
 
-    /// Events were lost before they could be reported; `false` if nobody asked for them.
-    pub fn lose(&mut self, cause: Cause, action: Action, events: u64) -> bool {
+    /// Events were lost before they could be reported.
+    pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
         let action = self.wanted.standing_for(action);
-        let counts = events > 0 && self.wanted.has(action);
-        if counts {
+        if events > 0 && self.wanted.has(action) {
             self.ledger.lose(cause, action, events);
             self.fresh.add(cause, action, events);
         }
-        counts
     }
 
     /// Notes the losses since this was last asked, those at the output itself too, all of them younger than
@@ -113,6 +114,11 @@ impl Outlet {
     /// Whether its output did not take what it was given last.
     pub fn is_failing(&self) -> bool {
         self.queue.is_failing()
+    }
+
+    /// Whether a line has been begun and not been finished.
+    pub fn is_interrupted(&self) -> bool {
+        self.writing
     }
 
     /// How full its queue is: 1 is full.
@@ -247,7 +253,9 @@ impl Outlet {
             name: Some(&host.name),
             boot: Some(Boot { id: Some(&host.boot_id) }),
         });
+        self.writing = true;
         self.format.write(event, &mut self.chunk.bytes);
+        self.writing = false;
         self.chunk.lines.push(action);
         if Queue::is_worth_sending(&self.chunk) {
             self.queue.send(&mut self.chunk);

@@ -27,10 +27,9 @@ use crate::rate::Rate;
 pub struct Outlets {
     lanes: Vec<Lane>,
     holes: Holes,
-    /// Events so far.
+    /// Events so far, and what the last one was.
     reported: u64,
-    /// Whether one of them is under way.
-    reporting: bool,
+    last: Option<Action>,
 }
 
 /// An output among others.
@@ -101,7 +100,7 @@ impl Outlets {
     }
 
     fn of(lanes: Vec<Lane>) -> Self {
-        Self { lanes, holes: Holes::None, reported: 0, reporting: false }
+        Self { lanes, holes: Holes::None, reported: 0, last: None }
     }
 
     /// For a last line in each that takes one now.
@@ -125,9 +124,19 @@ impl Outlets {
         self.reported
     }
 
-    /// Whether one has been begun and not been finished, as whoever reported it panicked.
+    /// Whether an action has been reported after so many events, as the last of them.
+    pub fn has_reported(&self, action: Action, before: u64) -> bool {
+        self.reported > before && self.last == Some(action)
+    }
+
+    /// Whether a line has been begun and not been finished, as whoever wrote it panicked.
     pub fn is_interrupted(&self) -> bool {
-        self.reporting
+        self.lanes.iter().any(|lane| lane.outlet.is_interrupted())
+    }
+
+    /// The process table may be wrong, for whatever reason.
+    pub fn mistrust_the_table(&mut self) {
+        self.holes = Holes::Suffered;
     }
 
     /// Takes events of these and no others from now on, within what each output takes.
@@ -139,7 +148,7 @@ impl Outlets {
 
     /// An event happened.
     pub fn report(&mut self, action: Action, event: &mut Event<'_>) {
-        (self.reported, self.reporting) = (self.reported + 1, true);
+        (self.reported, self.last) = (self.reported + 1, Some(action));
         for lane in &mut self.lanes {
             if !lane.outlet.wants(action) {
                 continue;
@@ -151,16 +160,15 @@ impl Outlets {
                 }
             }
         }
-        self.reporting = false;
     }
 
     /// Events were lost before they could be reported.
     pub fn lose(&mut self, cause: Cause, action: Action, events: u64) {
-        let mut counts = false;
         for outlet in self.outlets_mut() {
-            counts |= outlet.lose(cause, action, events);
+            outlet.lose(cause, action, events);
         }
-        if counts && action.category() != Some(Category::Network) {
+        // Even if nobody wants to be told of processes: connections need to know their owners.
+        if events > 0 && action.category() != Some(Category::Network) {
             self.holes = self.holes.max(match cause {
                 Cause::Throttled | Cause::Shed => Holes::Chosen,
                 _ => Holes::Suffered,

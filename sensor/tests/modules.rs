@@ -64,7 +64,9 @@ fn one_that_panics(drill: &str, name: &str, of_it: &[&str], others: &[&str]) -> 
     ensure!(causes.iter().all(|cause| *cause == "shed"), "{dropped:?}");
     let lost = dropped.get("shed").cloned().unwrap_or_default();
     ensure!(lost.keys().all(|action| of_it.contains(&action.as_str())), "others lost: {lost:?}");
-    ensure!(of_it.is_empty() || ledger::total(&lost) > 0, "nothing was missed");
+    let is_missed = !of_it.is_empty();
+    ensure!(is_missed == (ledger::total(&lost) > 0), "missed: {lost:?}");
+    ensure!(is_missed == (count(&lines, &["gap"]) > 0), "a gap, or none");
     // The others were told of whole.
     let wanted = [("exec", 1_200), ("connection_attempted", 600), ("disconnect_received", 1_200)];
     for (action, least) in wanted.into_iter().filter(|(action, _)| others.contains(action)) {

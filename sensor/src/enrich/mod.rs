@@ -62,6 +62,11 @@ impl Enricher {
         (self.table.len(), self.table.evicted())
     }
 
+    /// Whoever was at work panicked: what was meant for one event shall not be part of the next.
+    pub fn forget_what_was_under_way(&mut self) {
+        self.draft = Draft::default();
+    }
+
     /// Makes events of what was seen.
     pub fn observe(&mut self, seen: &Observation<'_>, outlets: &mut Outlets) {
         match &seen.action {

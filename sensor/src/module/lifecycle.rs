@@ -76,7 +76,7 @@ impl Lifecycle {
     pub(super) fn fail(&mut self, now: u64) -> Option<Duration> {
         self.forgive(now);
         self.failures += 1;
-        if self.failures == ENOUGH {
+        if self.failures >= ENOUGH {
             self.state = State::GivenUp;
             return None;
         }

@@ -61,3 +61,19 @@ impl Module {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wanglou_sensor_common::counters::Stream;
+
+    use super::*;
+    use crate::source;
+
+    #[test]
+    fn probes_have_the_modules_in_the_same_order() {
+        for stream in Stream::ALL {
+            let module = Module::of_action(source::action(stream));
+            assert_eq!(module, Some(Module::SEEING[stream.group()]), "{stream:?}");
+        }
+    }
+}

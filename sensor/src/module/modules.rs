@@ -109,7 +109,7 @@ impl Modules {
         account.events.add(1);
         account.busy_ns.add(busy);
         self.part_mut(module).done.events += 1;
-        if done.is_none() && outlets.reported() == reported {
+        if done.is_none() && !outlets.has_reported(action, reported) {
             self.lose(Cause::Shed, action, 1, outlets);
         }
     }
@@ -137,6 +137,9 @@ impl Modules {
             Err(panic) if outlets.is_interrupted() => panic.resume(),
             Err(panic) => {
                 self.failed(module, &panic);
+                if module == Module::Process {
+                    outlets.mistrust_the_table();
+                }
                 None
             }
         }
@@ -144,7 +147,9 @@ impl Modules {
 
     /// Events were lost before they could be reported.
     pub fn lose(&mut self, cause: Cause, action: Action, events: u64, outlets: &mut Outlets) {
-        if let Some(module) = Module::of_action(action) {
+        if let Some(module) = Module::of_action(action)
+            && self.part(module).lifecycle.state() != State::Off
+        {
             self.account(module).dropped.add(events);
             if cause == Cause::DecodeRefused {
                 self.part_mut(module).done.errors += events;
@@ -193,7 +198,12 @@ impl Modules {
         }
     }
 
+    /// One in the middle of another of the same module is one failure.
     fn failed(&mut self, module: Module, panic: &Panic) {
+        if !self.runs(module) {
+            return;
+        }
+        self.enricher.forget_what_was_under_way();
         let (name, now) = (module.name(), clock::boot_ns());
         match self.part_mut(module).lifecycle.fail(now) {
             Some(rest) => tracing::error!(

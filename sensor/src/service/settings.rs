@@ -42,10 +42,12 @@ impl<'a> Settings<'a> {
         &self.of_worker.config
     }
 
-    /// What the worker that there is is to tell of: of what it began with, as much as is asked for now.
-    pub(super) fn wanted_of_worker(&self) -> Vec<Category> {
-        let began_with = self.of_worker.config.events.iter().copied();
-        began_with.filter(|category| self.effective.config.events.contains(category)).collect()
+    /// What the worker that there is is to tell of: what is asked for now, or all that it began with while it has
+    /// to wait for one that can tell of more.
+    pub(super) fn wanted_of_worker(&self) -> &[Category] {
+        let (asked, began_with) = (&self.effective.config.events, &self.of_worker.config.events);
+        let has_all = asked.iter().all(|category| began_with.contains(category));
+        if has_all { asked } else { began_with }
     }
 
     /// All of them, for a new worker.

@@ -149,7 +149,7 @@ impl Supervisor<'_> {
                 Word::Reload | Word::Changed => {
                     self.reload(word).await;
                     worker.set_log_level(&self.settings.config().log.level);
-                    worker.want(&self.settings.wanted_of_worker());
+                    worker.want(self.settings.wanted_of_worker());
                 }
                 Word::Tick => log::tick(),
             }
@@ -168,7 +168,7 @@ impl Supervisor<'_> {
             }
             if !was_ready || word != Word::Tick {
                 (was_ready, self.worked) = (true, true);
-                self.status = at_work(&self.settings.wanted_of_worker());
+                self.status = at_work(self.settings.wanted_of_worker());
                 self.told.notify.ready(&self.status);
             }
             if word != Word::Tick {

@@ -167,8 +167,12 @@ static METRICS: &[Metric] = &[
         name: "module_cpu",
         unit: Some(Unit::Seconds),
         kind: MetricType::Counter,
-        help: "CPU time of the worker that it took, measured at one event of 64; `self` is the rest.",
-        rows: |of| by_module(of, |it| Value::Real(it.cpu.as_secs_f64())),
+        help: "CPU time of the worker that it took, measured at one event of 61.",
+        rows: |of| {
+            let row =
+                |it: &Report| Some((label("module", it.name), Value::Real(it.cpu?.as_secs_f64())));
+            of.modules.iter().filter_map(row).collect()
+        },
     },
     Metric {
         name: "module_probes_cpu_ratio",

@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use super::state::Known;
 use crate::action::Category;
 use crate::module::{Module, State};
-use crate::service::process_cpu;
 
 /// What there is to say of a module.
 #[derive(Debug)]
@@ -16,8 +15,8 @@ pub(super) struct Report {
     pub(super) dropped: u64,
     pub(super) failures: u64,
     pub(super) trips: u64,
-    /// Of the worker; of what the sensor says of itself, all that no other module takes.
-    pub(super) cpu: Duration,
+    /// Of the worker, by sample; of what the sensor says of itself it is not measured.
+    pub(super) cpu: Option<Duration>,
     /// Of its probes, when they were timed last.
     pub(super) probes_percent: Option<f64>,
 }
@@ -28,8 +27,6 @@ pub(super) fn reports(known: &Known) -> Vec<Report> {
     let accounts = &books.page().modules;
     let busy =
         Module::SEEING.map(|module| Duration::from_nanos(accounts[module as usize].busy_ns.get()));
-    let worker = known.worker.as_ref().and_then(|worker| process_cpu(worker.pid));
-    let rest = worker.unwrap_or_default().saturating_sub(busy.iter().sum());
     let report = |module: Module| {
         let account = &accounts[module as usize];
         let is_there = known.worker.is_some();
@@ -42,7 +39,7 @@ pub(super) fn reports(known: &Known) -> Vec<Report> {
             dropped: account.dropped.get(),
             failures: account.failures.get(),
             trips: account.trips.get(),
-            cpu: busy.get(module as usize).copied().unwrap_or(rest),
+            cpu: busy.get(module as usize).copied(),
             probes_percent: match module {
                 Module::Process => probes(Category::Process),
                 Module::Network => probes(Category::Network),
@@ -62,7 +59,7 @@ pub(super) fn json(known: &Known) -> Map<String, Value> {
             "dropped": it.dropped,
             "failures": it.failures,
             "trips": it.trips,
-            "cpu_seconds": it.cpu.as_secs_f64(),
+            "cpu_seconds": it.cpu.map(|cpu| cpu.as_secs_f64()),
             "probes_percent": it.probes_percent,
         });
         (it.name.to_owned(), module)
