@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     Watch,
-    cases::Stage,
+    cases::{LINGER, Stage},
     cgroup::Cgroup,
     event::{action, pid},
     number,
@@ -24,7 +24,7 @@ const NOBODY: u32 = 65_534;
 /// Watches with rules, makes connections that each of them names and some that none does, and fails
 /// unless just the right ones are told of.
 pub fn decide(backend: &str) -> Result<()> {
-    let stage = Stage::new(backend)?;
+    let stage = Stage::new(backend, LINGER)?;
     let (open, closed) = (serve()?, serve()?);
     let named = stage.path("named");
     // By another process: a copy that is open for writing while somebody forks cannot be run.

@@ -76,9 +76,12 @@ pub fn all() -> impl Iterator<Item = Case> {
     files.into_iter().flatten().copied()
 }
 
+/// Long enough for a reader of /proc to come by on a busy machine.
+pub const LINGER: Duration = Duration::from_millis(150);
+
 /// Plays all cases under one run of the sensor with this backend, `ebpf` or `cn_proc`.
-pub fn run(backend: &str) -> Result<Verdicts> {
-    let stage = Stage::new(backend)?;
+pub fn run(backend: &str, linger: Duration) -> Result<Verdicts> {
+    let stage = Stage::new(backend, linger)?;
     let watch = Watch::builder().backend(backend).arg("--include-loopback").start()?;
     let acted: Vec<_> = all().map(|case| Acted::now(&stage, case)).collect();
     let stream = watch.stop()?.stream()?;
@@ -145,7 +148,7 @@ macro_rules! case_tests {
         static VERDICTS: std::sync::LazyLock<Result<$crate::cases::Verdicts, String>> =
             std::sync::LazyLock::new(|| {
                 let _turn = $crate::lock::alone().map_err(|error| error.to_string())?;
-                $crate::cases::run($backend).map_err(|error| format!("{error:#}"))
+                $crate::cases::run($backend, $crate::cases::LINGER).map_err(|error| format!("{error:#}"))
             });
 
         $(#[test]

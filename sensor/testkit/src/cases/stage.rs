@@ -5,6 +5,7 @@ use std::{
     fs,
     path::PathBuf,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -12,14 +13,12 @@ use anyhow::{Context, Result, ensure};
 use super::{Case, Expect};
 use crate::{bins, scratch::Scratch};
 
-/// Long enough for a reader of /proc to come by on a busy machine.
-const LINGER_MS: &str = "150";
-
 /// A folder with a copy of the actor that everyone may run, and what the backend can do.
 #[derive(Debug)]
 pub struct Stage {
     scratch: Scratch,
     probes: bool,
+    linger: Duration,
 }
 
 /// Why a case could not be tried.
@@ -35,12 +34,12 @@ impl std::fmt::Display for Skip {
 impl std::error::Error for Skip {}
 
 impl Stage {
-    /// For a backend: `ebpf` or `cn_proc`.
-    pub fn new(backend: &str) -> Result<Self> {
+    /// For a backend: `ebpf`, or `cn_proc`, for which processes `linger` before they end, as it reads /proc.
+    pub fn new(backend: &str, linger: Duration) -> Result<Self> {
         let scratch = Scratch::new("cases")?;
         fs::copy(bins::testkit("actor")?, scratch.join("actor"))
             .context("cannot copy the actor")?;
-        Ok(Self { scratch, probes: backend == "ebpf" })
+        Ok(Self { scratch, probes: backend == "ebpf", linger })
     }
 
     pub(super) fn play(&self, case: Case) -> Result<Expect> {
@@ -77,7 +76,7 @@ impl Stage {
         let mut command = Command::new(path);
         command.stdin(Stdio::null());
         if !self.probes {
-            command.env("ACTOR_LINGER_MS", LINGER_MS);
+            command.env("ACTOR_LINGER_MS", self.linger.as_millis().to_string());
         }
         command
     }
