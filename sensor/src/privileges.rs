@@ -1,4 +1,4 @@
-//! What the worker may do once its sources are open: read, and nothing else.
+//! What the worker may do once its sources are open: nothing that takes a right, unless it has to read /proc.
 
 use std::io;
 
@@ -8,11 +8,14 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 
 /// Gives up every capability of this thread, and of those that it starts, but for
 ///
-/// - `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`: /proc/PID/{exe,cwd,ns} of processes of others;
+/// - `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH` if it `reads_others`: /proc/PID/{exe,cwd,ns} of their processes;
 /// - `CAP_BPF` before 5.19, where each use of bpf(2) needs it if `kernel.unprivileged_bpf_disabled`
 ///   is set: running the iterator and reading a program's counters.
-pub fn keep_reading_only() -> io::Result<()> {
-    let mut kept = CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
+pub fn give_up(reads_others: bool) -> io::Result<()> {
+    let mut kept = CapabilitySet::empty();
+    if reads_others {
+        kept |= CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
+    }
     if kernel_version() < (5, 19) {
         kept |= CapabilitySet::BPF;
     }

@@ -81,7 +81,7 @@ pub async fn work(
     books.page().whole_until.set(whole_until);
     attached(&*source).context("cannot say what is attached")?;
     books.page().run.set(run);
-    privileges::keep_reading_only().context("cannot give up capabilities")?;
+    privileges::give_up(source.reads_others()).context("cannot give up capabilities")?;
     let output_ended = Arc::new(Notify::new());
     let wake_us = {
         let ended = Arc::clone(&output_ended);

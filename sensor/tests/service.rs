@@ -25,6 +25,29 @@ const SIGKILL: i32 = 9;
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
+/// What a worker that reads nothing of others needs rights for is done before it is ready (5.19 and later).
+#[test]
+fn a_worker_has_as_few_capabilities_as_can_be() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    // include/uapi/linux/capability.h
+    const DAC_READ_SEARCH: u64 = 1 << 2;
+    const SYS_PTRACE: u64 = 1 << 19;
+    let _turn = lock::shared()?;
+    for (backend, wanted) in [("ebpf", 0), ("cn_proc", DAC_READ_SEARCH | SYS_PTRACE)] {
+        let service = Service::start(&[&format!("sensor.backend={backend}")])?;
+        for set in ["CapPrm:", "CapEff:", "CapInh:", "CapAmb:"] {
+            let has = proc::capabilities(service.worker()?, set).context("no such set")?;
+            let wanted = if matches!(set, "CapPrm:" | "CapEff:") { wanted } else { 0 };
+            ensure!(has == wanted, "{backend}: {set} {has:#x}, not {wanted:#x}");
+        }
+        let (status, _) = service.stop()?;
+        ensure!(status.success(), "it ended with {status}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_worker_that_is_killed_is_followed_by_another() -> Result<()> {
     if !root_or_skip() {

@@ -248,6 +248,11 @@ impl Source for Ebpf {
         }
     }
 
+    /// Arguments of those that were there at start are for everybody to read; who has a socket is not.
+    fn reads_others(&self) -> bool {
+        !self.probes.has_iterator("existing") || self.listed.is_some()
+    }
+
     fn probes(&self) -> Vec<(&'static str, Option<&'static str>)> {
         let instead =
             |it: &ProgramStatus| it.missing.as_ref().map(|_| it.instead.unwrap_or("nothing"));

@@ -63,6 +63,11 @@ pub trait Source {
         None
     }
 
+    /// Whether it reads in /proc what only the owner of a process may.
+    fn reads_others(&self) -> bool {
+        true
+    }
+
     /// Its probes by name, if it has any, and what serves instead of those that are not attached.
     fn probes(&self) -> Vec<(&'static str, Option<&'static str>)> {
         Vec::new()

@@ -97,6 +97,13 @@ pub fn status_kb(pid: u32, key: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// A set of capabilities, such as `CapEff:`, as bits.
+pub fn capabilities(pid: u32, set: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(set))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
 fn ns(folder: &Path, kind: &str) -> io::Result<u64> {
     fs::metadata(folder.join("ns").join(kind)).map(|ns| ns.ino())
 }
