@@ -1,6 +1,8 @@
 //! Other settings while the sensor works: by SIGHUP, and by a file that changes.
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{
+    fs, os::unix::process::CommandExt as _, path::PathBuf, process::Command, thread, time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use wanglou_testkit::{
@@ -23,11 +25,16 @@ struct Configured {
 
 impl Configured {
     fn start(text: &str, settings: &[&str]) -> Result<Self> {
+        Self::start_as(text, settings, |_| ())
+    }
+
+    fn start_as(text: &str, settings: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Self> {
         let scratch = Scratch::new("reload")?;
         let file = scratch.join("sensor.toml");
         fs::write(&file, text)?;
         let service = Service::start_as(settings, |command| {
             command.arg("--config").arg(&file);
+            prepare(command);
         })?;
         Ok(Self { service, file, _scratch: scratch })
     }
@@ -134,6 +141,39 @@ fn a_worker_does_not_end_by_sighup() -> Result<()> {
     let (status, lines) = it.service.stop()?;
     ensure!(status.success(), "it ended with {status}");
     ensure!(by_run(&lines)?.len() == 1, "another worker");
+    Ok(())
+}
+
+/// Settings may be right and yet not be for this host: a worker that cannot begin leaves the host as it was.
+#[test]
+fn what_no_worker_can_begin_with_is_taken_back() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::shared()?;
+    let mut it = Configured::start_as("", &["sensor.events=process"], |command| {
+        // What a backend of probes needs, and the connector does not: <linux/capability.h>.
+        const SYS_ADMIN: libc::c_ulong = 21;
+        const PERFMON: libc::c_ulong = 38;
+        const BPF: libc::c_ulong = 39;
+        let drop_rights = || {
+            for capability in [SYS_ADMIN, PERFMON, BPF] {
+                // SAFETY: prctl(2) with a number; it touches no memory.
+                if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        };
+        // SAFETY: a system call that may be made between fork and exec.
+        unsafe { command.pre_exec(drop_rights) };
+    })?;
+    it.reload("[sensor]\nbackend = \"ebpf\"\n")?;
+    it.service.wait_for("those before are in force again", 1)?;
+    it.service.wait_for(READY, 2)?;
+    let (status, lines) = it.service.stop()?;
+    ensure!(status.success(), "it ended with {status}");
+    balanced(by_run(&lines)?.last().context("no run")?)?;
     Ok(())
 }
 

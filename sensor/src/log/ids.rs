@@ -89,6 +89,9 @@ table! {
     NO_LAST_LEDGER "WL1020" Error
         "the last ledger of a worker that was killed is missing",
         "as the message says";
+    SETTINGS_TAKEN_BACK "WL1021" Error
+        "no worker could begin with new settings: those before are in force again",
+        "see the worker's own message before; the file is tried again when it changes, or by SIGHUP";
     READY "WL2001" Notice
         "the worker has told of all that was there and goes on",
         "nothing";

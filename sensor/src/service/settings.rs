@@ -12,6 +12,8 @@ pub(super) struct Settings<'a> {
     layers: &'a dyn Fn() -> Layers,
     effective: Effective,
     of_worker: Effective,
+    /// Those that the last worker that got ready began with.
+    good: Option<Effective>,
     /// When a new worker is to take what the present one does not have.
     due: Option<Instant>,
     spread: Spread,
@@ -24,7 +26,7 @@ impl<'a> Settings<'a> {
         layers: &'a dyn Fn() -> Layers,
         spread: Spread,
     ) -> Self {
-        Self { layers, of_worker: effective.clone(), effective, due: None, spread }
+        Self { layers, of_worker: effective.clone(), effective, good: None, due: None, spread }
     }
 
     /// What is in force.
@@ -55,6 +57,22 @@ impl<'a> Settings<'a> {
         self.due = None;
         self.of_worker.clone_from(&self.effective);
         &self.of_worker
+    }
+
+    /// The worker that there is has got ready with what it was told.
+    pub(super) fn are_good(&mut self) {
+        self.good = Some(self.of_worker.clone());
+    }
+
+    /// The worker that there was could not get ready: if others could with what was in force before, that is in
+    /// force again. `true` if so.
+    pub(super) fn fall_back(&mut self) -> bool {
+        let Some(good) = &self.good else { return false };
+        if !config::is_behind(&good.config, &self.of_worker.config) {
+            return false;
+        }
+        self.effective.clone_from(good);
+        true
     }
 
     /// Reads all layers again, and tells what is wrong or what has changed. Whoever asked by hand has it at

@@ -103,7 +103,15 @@ impl Supervisor<'_> {
                     if worker.is_ready() && started.elapsed() >= HEALTHY {
                         self.pause = FIRST_PAUSE;
                     }
+                    let failed = matches!(event, Event::Gone(_) | Event::Stuck);
                     let (code, rest) = self.conclude(event, &mut worker).await?;
+                    if failed && !worker.is_ready() && self.settings.fall_back() {
+                        self.state.configure(self.settings.effective());
+                        tracing::error!(
+                            id = ids::SETTINGS_TAKEN_BACK.code,
+                            "no worker can begin with the new settings: those before are in force again"
+                        );
+                    }
                     let was_killed = code != ExitCode::SUCCESS;
                     let config = self.settings.of_worker();
                     if let Some(books) = worker.close_books(config, was_killed) {
@@ -153,6 +161,12 @@ impl Supervisor<'_> {
                 }
                 Word::Tick => log::tick(),
             }
+            let gets_ready = worker.is_ready() && !was_ready;
+            if gets_ready {
+                (was_ready, self.worked) = (true, true);
+                self.settings.are_good();
+                image::give_back_the_beginning();
+            }
             if self.settings.is_due() {
                 return Ok(Event::Outdated);
             }
@@ -163,11 +177,7 @@ impl Supervisor<'_> {
                 self.told.notify.starting();
                 continue;
             }
-            if !was_ready {
-                image::give_back_the_beginning();
-            }
-            if !was_ready || word != Word::Tick {
-                (was_ready, self.worked) = (true, true);
+            if gets_ready || word != Word::Tick {
                 self.status = at_work(self.settings.wanted_of_worker());
                 self.told.notify.ready(&self.status);
             }
