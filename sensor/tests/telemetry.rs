@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{Read as _, Write as _},
+    io::Write as _,
     net::{SocketAddr, TcpStream},
     os::unix::{
         fs::{MetadataExt as _, PermissionsExt as _},
@@ -15,7 +15,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use flate2::read::GzDecoder;
 use serde_json::Value;
 use wanglou_testkit::{
     bins,
@@ -24,6 +23,7 @@ use wanglou_testkit::{
     scratch::Scratch,
     service::{READY, Service, by_run},
     storm, sys,
+    telemetry::{self, Answer, Profile, ask, converse, get, profile},
 };
 
 const SIGKILL: i32 = 9;
@@ -262,49 +262,15 @@ fn refused(setting: &str) -> Result<String> {
 fn start(settings: &[&str]) -> Result<(Service, SocketAddr)> {
     let usual = ["sensor.backend=ebpf", "telemetry.listen=127.0.0.1:0"];
     let service = Service::start(&[&usual, settings].concat())?;
-    let told = service.told()?;
-    let address = told.lines().find_map(|line| Some(line.split_once(": telemetry: http://")?.1));
-    let address = address.context("it does not say where it listens")?.parse()?;
+    let address = telemetry::address(&service)?;
     ensure!(proc::children(service.pid()).len() == 1, "not one worker");
     Ok((service, address))
-}
-
-#[derive(Debug)]
-struct Answer {
-    code: u16,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-fn get(address: SocketAddr, path: &str) -> Result<Answer> {
-    ask(address, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
-}
-
-fn ask(address: SocketAddr, request: &[u8]) -> Result<Answer> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    converse(&stream, request)
 }
 
 fn half_a_request(address: SocketAddr) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHos")?;
     Ok(stream)
-}
-
-fn converse(mut stream: impl std::io::Read + std::io::Write, request: &[u8]) -> Result<Answer> {
-    stream.write_all(request)?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
-    let end = bytes.windows(4).position(|it| it == b"\r\n\r\n").context("no answer")?;
-    let head = std::str::from_utf8(&bytes[..end])?;
-    let code = head.split(' ').nth(1).context("no code")?.parse()?;
-    Ok(Answer { code, body: bytes[end + 4..].to_vec() })
 }
 
 fn wait_for(address: SocketAddr, path: &str, is: impl Fn(&Answer) -> bool) -> Result<Answer> {
@@ -331,55 +297,4 @@ fn metrics(address: SocketAddr) -> Result<BTreeMap<String, f64>> {
         Ok((name.to_owned(), value.parse()?))
     });
     rows.collect()
-}
-
-fn profile(address: SocketAddr, path: &str) -> Result<Profile> {
-    let answer = get(address, path)?;
-    ensure!(answer.code == 200, "{path}: {} {}", answer.code, answer.text());
-    let mut bytes = Vec::new();
-    GzDecoder::new(&*answer.body).read_to_end(&mut bytes)?;
-    Ok(prost::Message::decode(&*bytes)?)
-}
-
-/// What is looked at of `profile.proto` of pprof.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Profile {
-    #[prost(message, repeated, tag = "1")]
-    sample_type: Vec<Two>,
-    #[prost(message, repeated, tag = "2")]
-    sample: Vec<Sample>,
-    #[prost(message, repeated, tag = "3")]
-    mapping: Vec<Two>,
-    #[prost(message, repeated, tag = "4")]
-    location: Vec<Two>,
-    #[prost(string, repeated, tag = "6")]
-    string_table: Vec<String>,
-}
-
-/// A message that begins with two numbers.
-#[derive(Clone, Copy, PartialEq, prost::Message)]
-struct Two {
-    #[prost(int64, tag = "1")]
-    first: i64,
-    #[prost(int64, tag = "2")]
-    second: i64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Sample {
-    #[prost(uint64, repeated, tag = "1")]
-    location_id: Vec<u64>,
-    #[prost(int64, repeated, tag = "2")]
-    value: Vec<i64>,
-}
-
-impl Profile {
-    fn kinds(&self) -> Vec<&str> {
-        let name = |it: &Two| self.string_table.get(it.first as usize).map_or("", String::as_str);
-        self.sample_type.iter().map(name).collect()
-    }
-
-    fn total(&self, kind: usize) -> i64 {
-        self.sample.iter().map(|sample| sample.value[kind]).sum()
-    }
 }

@@ -27,6 +27,7 @@ pub mod service;
 pub mod soak;
 pub mod storm;
 pub mod sys;
+pub mod telemetry;
 pub mod watch;
 
 pub use capture::Capture;

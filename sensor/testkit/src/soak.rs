@@ -47,7 +47,11 @@ pub struct Course {
 
 impl Soak {
     /// Makes them while a service watches; `tell` hears of each point.
-    pub fn run(&self, service: &Service, mut tell: impl FnMut(&Point)) -> Result<Course> {
+    pub fn run(
+        &self,
+        service: &Service,
+        mut tell: impl FnMut(&Point) -> Result<()>,
+    ) -> Result<Course> {
         let seconds = self.time.as_secs().to_string();
         let nest = bins::testkit("nest")?;
         let mut nests: Vec<Child> = (0..self.namespaces)
@@ -65,7 +69,7 @@ impl Soak {
                 supervisor_kb: resident_kb(service.pid())?,
                 worker_kb: resident_kb(service.worker()?)?,
             };
-            tell(&point);
+            tell(&point)?;
             points.push(point);
         }
         let mut spawned = 0;
