@@ -17,6 +17,9 @@ pub(super) struct ProfileError {
     line: usize,
 }
 
+/// The allocator's own frames, which `pprof` leaves out: who asked for the memory is what matters.
+const ALLOCATOR: &str = "_rjem_.*";
+
 /// Objects and bytes.
 type Pair = [u64; 2];
 
@@ -132,6 +135,7 @@ fn profile(text: Text, allocated: bool) -> proto::Profile {
     let default = if allocated { "alloc_space" } else { "inuse_space" };
     let mut profile = proto::Profile {
         default_sample_type: strings.number(default),
+        drop_frames: strings.number(ALLOCATOR),
         sample_type,
         period_type,
         period: text.interval.cast_signed(),
@@ -202,6 +206,8 @@ mod proto {
         pub(super) location: Vec<Location>,
         #[prost(string, repeated, tag = "6")]
         pub(super) string_table: Vec<String>,
+        #[prost(int64, tag = "7")]
+        pub(super) drop_frames: i64,
         #[prost(int64, tag = "9")]
         pub(super) time_nanos: i64,
         #[prost(message, optional, tag = "11")]
@@ -280,6 +286,7 @@ mod tests {
         let kinds: Vec<_> = profile.sample_type.iter().map(|it| name(it.kind)).collect();
         assert_eq!(kinds, ["inuse_objects", "inuse_space"]);
         assert_eq!((name(profile.default_sample_type), name(0)), ("inuse_space", ""));
+        assert_eq!(name(profile.drop_frames), ALLOCATOR);
         assert_eq!(profile.sample[0].location_id, [1, 2]);
         assert_eq!(profile.sample[1].location_id, [1, 3]);
         let [near, far] = [0, 2].map(|n: usize| &profile.location[n]);
