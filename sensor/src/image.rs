@@ -5,15 +5,16 @@ use std::ptr;
 
 use rustix::mm::{Advice, madvise};
 
-/// Gives pages of the program's code and constants back that only the beginning needed; what is needed
-/// again comes from the page cache. A third of a worker's memory, and more of a supervisor's, is this.
-pub fn give_back_the_beginning() {
+/// Gives the pages of the program's code and constants back, after what is done seldom or once; what is
+/// needed again comes from the page cache. A third of a worker's memory, and more of a supervisor's, is the
+/// code of their beginning.
+pub fn give_back() {
     // SAFETY: the callback takes no data, and does not unwind.
-    unsafe { libc::dl_iterate_phdr(Some(give_back), ptr::null_mut()) };
+    unsafe { libc::dl_iterate_phdr(Some(give_back_object), ptr::null_mut()) };
 }
 
 /// Of one object in memory: the program is the first.
-unsafe extern "C" fn give_back(
+unsafe extern "C" fn give_back_object(
     object: *mut libc::dl_phdr_info,
     _size: usize,
     _data: *mut c_void,
@@ -47,7 +48,7 @@ mod tests {
     #[test]
     fn what_is_given_back_is_still_there() {
         let text = "this is a constant of the program";
-        give_back_the_beginning();
+        give_back();
         assert_eq!(text.len(), 33);
         assert_eq!(std::hint::black_box(i32::abs)(-1), 1);
     }

@@ -218,7 +218,7 @@ impl Worker {
         let (processes, _) = self.modules.enricher().table_size();
         let how = self.source.describe();
         tracing::info!(id = ids::READY.code, "ready: {how}; {processes} processes");
-        image::give_back_the_beginning();
+        image::give_back();
         Ok(())
     }
 

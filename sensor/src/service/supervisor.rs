@@ -165,7 +165,7 @@ impl Supervisor<'_> {
             if gets_ready {
                 (was_ready, self.worked) = (true, true);
                 self.settings.are_good();
-                image::give_back_the_beginning();
+                image::give_back();
             }
             if self.settings.is_due() {
                 return Ok(Event::Outdated);

@@ -12,6 +12,7 @@ use super::message::{Asked, Attached, Heap, Probe, Said, Start, VERSION};
 use crate::books::Books;
 use crate::channel;
 use crate::config::Effective;
+use crate::image;
 use crate::log::{self, ids};
 use crate::output::Format;
 use crate::source::Source;
@@ -88,11 +89,10 @@ fn tell_of_heap(socket: BorrowedFd<'_>) -> io::Result<()> {
         Err(error) => (Some(error.to_string()), None),
     };
     let fds: Vec<_> = profile.iter().map(|profile| profile.as_fd()).collect();
-    channel::send(
-        socket,
-        &Said { version: VERSION, attached: None, heap: Some(Heap { error }) },
-        &fds,
-    )
+    let said = Said { version: VERSION, attached: None, heap: Some(Heap { error }) };
+    let sent = channel::send(socket, &said, &fds);
+    image::give_back();
+    sent
 }
 
 /// Answers the supervisor until it says that it is enough, or is gone.

@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::listen::{self, ListenError, Listener, Name};
 use super::state::{NoHeap, State};
 use super::{health, heap, metrics, profile, status};
+use crate::image;
 use crate::log::ids;
 
 /// Connections at once; more wait for one of them to end.
@@ -120,6 +121,7 @@ where
     });
     // Whoever asked has gone, was too slow, or made no sense.
     let _ = timeout(WHOLE, http.serve_connection(TokioIo::new(stream), answers)).await;
+    image::give_back();
 }
 
 async fn answer(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
