@@ -58,6 +58,13 @@ pub fn facts(pid: u32) -> io::Result<Facts> {
     })
 }
 
+/// Whether a process is over and nobody has waited for it.
+pub fn is_zombie(pid: u32) -> io::Result<bool> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, tail) = stat.rsplit_once(')').ok_or_else(malformed)?;
+    Ok(tail.trim_start().starts_with('Z'))
+}
+
 /// How many threads the machine has.
 pub fn threads() -> io::Result<u64> {
     let loads = fs::read_to_string("/proc/loadavg")?;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     event::{number, time_ns},
-    sys,
+    proc, sys,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -80,7 +80,10 @@ fn dies(stage: &Stage, signal: i32, name: &'static str) -> Result<Expect> {
 /// Its end is its end, not the moment in which its parent cares to know.
 fn unwaited(stage: &Stage) -> Result<Expect> {
     let mut child = stage.role("exit").arg("7").stdout(Stdio::null()).spawn()?;
-    thread::sleep(Duration::from_millis(600));
+    while !proc::is_zombie(child.id())? {
+        thread::sleep(Duration::from_millis(5));
+    }
+    thread::sleep(Duration::from_millis(300));
     let waited = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     child.wait()?;
     let pid = child.id();

@@ -42,7 +42,7 @@ fn held(stage: &Stage) -> Result<Expect> {
     while proc::facts(child.id())?.exe != stage.actor() {
         thread::sleep(Duration::from_millis(1));
     }
-    thread::sleep(Duration::from_millis(if stage.probes() { 0 } else { 200 }));
+    thread::sleep(stage.linger());
     let truth = proc::facts(child.id())?;
     drop(child.stdin.take());
     child.wait()?;

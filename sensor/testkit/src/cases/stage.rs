@@ -54,6 +54,11 @@ impl Stage {
         self.probes
     }
 
+    /// How long a process has to stay for its backend to read of it.
+    pub fn linger(&self) -> Duration {
+        if self.probes { Duration::ZERO } else { self.linger }
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
