@@ -16,7 +16,7 @@ use wanglou_testkit::{
 const MOST: u64 = 15_000_000;
 /// What the second half may have more than the first one.
 const GROWTH: f64 = 1.03;
-/// What a heap of samples may be off by, bytes: of 4 MB, one in 64 KiB, twice what is to be expected.
+/// What two profiles may differ by, bytes: of 1.3 MB one in 64 KiB is sampled, so that 0.4 MB is one deviation.
 const NOISE: i64 = 1_000_000;
 
 /// An hour; `WANGLOU_SOAK_MINUTES` for another time, `WANGLOU_SOAK_PICTURE` for a picture of it in a file.
