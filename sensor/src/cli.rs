@@ -1,12 +1,12 @@
 //! The command line.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use wanglou_daemon::cli::{ConfigCommand, Layered};
 
 use crate::action::Category;
-use crate::config::{Effective, Layers, Problem};
+use crate::config::Config;
 use crate::filter::{Filter, Rule, RuleError};
 use crate::kernel::{
     ARGS_STEPS, Limits, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES, Network, Request, Sizes,
@@ -30,10 +30,10 @@ pub enum Command {
     /// Say what this kernel and these rights allow, and what to do about the rest
     Doctor,
     /// Run as a service: as `watch`, by settings, and again whenever it is ended by something
-    Run(Layered),
+    Run(Layered<Config>),
     /// Check a configuration, or show the one in force
     #[command(subcommand)]
-    Config(Config),
+    Config(ConfigCommand<Config>),
     /// Do the work of `run`: the sensor starts itself so
     #[command(hide = true, name = crate::service::WORKER)]
     Worker,
@@ -56,41 +56,6 @@ pub enum Command {
         #[command(flatten)]
         connections: Connections,
     },
-}
-
-/// What to do with a configuration.
-#[derive(Debug, Subcommand)]
-pub enum Config {
-    /// Tell everything that is wrong with a file
-    Check {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Print every setting with its value, and where that comes from
-    Show(Layered),
-}
-
-/// Where settings come from, beside the environment.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Layered {
-    /// The file to read [default: /etc/wanglou/sensor.toml if it is there]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// A setting, over what file and environment say; may be given several times
-    #[arg(long, value_name = "PATH=VALUE")]
-    set: Vec<String>,
-}
-
-impl Layered {
-    /// File, environment and flags as they are now.
-    pub fn layers(&self) -> Layers {
-        Layers::here(self.config.as_deref(), &self.set)
-    }
-
-    /// Reads them.
-    pub fn load(&self) -> Result<Effective, Vec<Problem>> {
-        self.layers().load()
-    }
 }
 
 /// Flags of `watch`.

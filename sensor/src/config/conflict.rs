@@ -1,25 +1,20 @@
 use std::fmt::Display;
 
-use super::{Effective, Place, Problem};
+use super::{Effective, Problem};
 use crate::output::Destination;
 
 /// Adds what is wrong with settings that are each right by themselves.
 pub(super) fn find(effective: &Effective, problems: &mut Vec<Problem>) {
     find_no_output(effective, problems);
     find_blind_breaker(effective, problems);
-    if let Some(what) = effective.config.telemetry.problem() {
-        let place = effective.places.get("telemetry.listen").cloned().unwrap_or(Place::Flag);
-        problems.push(Problem::new(place, what));
-    }
 }
 
 fn find_no_output(effective: &Effective, problems: &mut Vec<Problem>) {
     const SETTING: &str = "output.stdout.enabled";
     let outputs = &effective.config.outputs;
     if !Destination::ALL.into_iter().any(|it| outputs.has(it)) {
-        let place = effective.places.get(SETTING).cloned().unwrap_or(Place::Flag);
         let what = format!("{SETTING} = false: there is no other output: set output.file.path");
-        problems.push(Problem::new(place, what));
+        problems.push(Problem::new(effective.place(SETTING), what));
     }
 }
 
@@ -30,11 +25,11 @@ fn find_blind_breaker(effective: &Effective, problems: &mut Vec<Problem>) {
                                value: &dyn Display,
                                above: &str,
                                least: &dyn Display| {
-        let place = effective.places.get(limit).or_else(|| effective.places.get(above));
+        let is_set = effective.places.contains_key(limit);
         let what = format!(
             "{limit} = {value}: it has to be above {above}, {least}, or it would blind the breaker"
         );
-        problems.push(Problem::new(place.cloned().unwrap_or(Place::Flag), what));
+        problems.push(Problem::new(effective.place(if is_set { limit } else { above }), what));
     };
     if limits.cpu_percent > 0.0 && limits.cpu_percent <= budget.cpu_percent {
         let (limit, least) = (limits.cpu_percent, budget.cpu_percent);

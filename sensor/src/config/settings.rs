@@ -1,31 +1,61 @@
 //! Every setting. One more is a field of [`Config`] and an entry here.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use clap::ValueEnum;
+use wanglou_daemon::config::values::{
+    absolute, list, name, named, none_or, one_of, quoted, variant,
+};
+use wanglou_daemon::config::{self, Effective, Problem, Raw};
 
-use super::Config;
-use super::raw::Raw;
+use super::{Config, conflict};
 use crate::action::Category;
 use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
-use crate::log::{Destination, MAX_FILE_BYTES, MIN_FILE_BYTES};
+use crate::log;
 use crate::module::Drill;
 use crate::output::{MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Selection};
+use crate::telemetry::Telemetry;
 
-/// A setting: where it stands, how its value is checked and kept, and how it is written.
-pub(super) struct Setting {
-    pub(super) path: &'static str,
-    pub(super) set: fn(&mut Config, &Raw) -> Result<(), String>,
-    pub(super) show: fn(&Config) -> String,
+type Setting = config::Setting<Config>;
+
+impl config::Config for Config {
+    const PROGRAM: &'static str = log::PROGRAM;
+    const FILE: &'static str = "/etc/wanglou/sensor.toml";
+    const SETTINGS: &'static [&'static [Setting]] =
+        &[SETTINGS, config::of_log(), config::of_telemetry(), HEAP_ACCUMULATED];
+    const LATER: &'static str = "by a new worker";
+
+    fn log(&self) -> &log::Settings {
+        &self.log
+    }
+
+    fn log_mut(&mut self) -> &mut log::Settings {
+        &mut self.log
+    }
+
+    fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    fn telemetry_mut(&mut self) -> &mut Telemetry {
+        &mut self.telemetry
+    }
+
+    /// Modules begin and end while the others go on, if their probes are there.
+    fn is_at_once(path: &str, new: &Self, worker: &Self) -> bool {
+        AT_ONCE.contains(&path)
+            || path == "sensor.events"
+                && new.events.iter().all(|event| worker.events.contains(event))
+    }
+
+    fn conflicts(effective: &Effective<Self>, problems: &mut Vec<Problem>) {
+        conflict::find(effective, problems);
+    }
 }
 
 /// Those that count at once when they change; for all others a new worker is started, unless it is told of
-/// fewer events ([`change`](super::change)).
-pub(super) const AT_ONCE: &[&str] = &[
+/// fewer events.
+const AT_ONCE: &[&str] = &[
     "telemetry.listen",
     "telemetry.allow_remote",
     "log.level",
@@ -40,7 +70,7 @@ pub(super) const AT_ONCE: &[&str] = &[
 ];
 
 /// In the order in which they are shown.
-pub(super) const SETTINGS: &[Setting] = &[
+const SETTINGS: &[Setting] = &[
     Setting {
         path: "sensor.backend",
         set: |to, raw| raw.text(variant).map(|value| to.backend = value),
@@ -206,49 +236,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |to, raw| none_or(raw, 1.0..=10_000.0).map(|value| to.limits.cpu_percent = value),
         show: |of| of.limits.cpu_percent.to_string(),
     },
-    Setting {
-        path: "log.level",
-        set: |to, raw| raw.text(str::parse).map(|value| to.log.level = value),
-        show: |of| quoted(&of.log.level),
-    },
-    Setting {
-        path: "log.to",
-        set: |to, raw| raw.text(destination).map(|value| to.log.to = value),
-        show: |of| quoted(of.log.to.name()),
-    },
-    Setting {
-        path: "log.directory",
-        set: |to, raw| raw.text(absolute).map(|value| to.log.directory = value),
-        show: |of| quoted(of.log.directory.display()),
-    },
-    Setting {
-        path: "log.file_bytes",
-        set: |to, raw| {
-            raw.number(MIN_FILE_BYTES..=MAX_FILE_BYTES).map(|value| to.log.file_bytes = value)
-        },
-        show: |of| of.log.file_bytes.to_string(),
-    },
-    Setting {
-        path: "telemetry.listen",
-        set: |to, raw| raw.text(str::parse).map(|value| to.telemetry.listen = value),
-        show: |of| quoted(&of.telemetry.listen),
-    },
-    Setting {
-        path: "telemetry.allow_remote",
-        set: |to, raw| raw.switch().map(|value| to.telemetry.allow_remote = value),
-        show: |of| of.telemetry.allow_remote.to_string(),
-    },
-    Setting {
-        path: "telemetry.heap_profile",
-        set: |to, raw| raw.switch().map(|value| to.telemetry.heap_profile = value),
-        show: |of| of.telemetry.heap_profile.to_string(),
-    },
-    Setting {
-        path: "telemetry.heap_accumulated",
-        set: |to, raw| raw.switch().map(|value| to.telemetry.heap_accumulated = value),
-        show: |of| of.telemetry.heap_accumulated.to_string(),
-    },
 ];
+
+const HEAP_ACCUMULATED: &[Setting] = &[Setting {
+    path: "telemetry.heap_accumulated",
+    set: |to, raw| raw.switch().map(|value| to.heap_accumulated = value),
+    show: |of| of.heap_accumulated.to_string(),
+}];
 
 /// Less than the sensor needs at rest would only ever trip.
 const MIN_MEMORY: u64 = 16 << 20;
@@ -257,15 +251,6 @@ const MAX_MEMORY: u64 = 1 << 40;
 const MAX_AGE: u64 = 10 * 365 * 86_400;
 /// What worker and loader need together while probes are loaded.
 const MIN_LIMIT: u64 = 64 << 20;
-
-/// One of a few words.
-fn variant<T: ValueEnum>(text: &str) -> Result<T, String> {
-    T::from_str(text, false).map_err(|_| one_of(T::value_variants().iter().map(name)))
-}
-
-fn name(variant: &impl ValueEnum) -> String {
-    variant.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-}
 
 fn selection(raw: &Raw) -> Result<Selection, String> {
     let names = raw.list(',', |name| Ok(name.to_owned()))?;
@@ -286,12 +271,6 @@ fn drill(text: &str) -> Result<Option<Drill>, String> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
-/// A service has no folder of its own.
-fn absolute(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    if path.is_absolute() { Ok(path) } else { Err("it has to begin with /".to_owned()) }
-}
-
 fn file(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Ok(PathBuf::new());
@@ -301,13 +280,7 @@ fn file(text: &str) -> Result<PathBuf, String> {
 }
 
 fn category(text: &str) -> Result<Category, String> {
-    let found = Category::ALL.into_iter().find(|category| category.name() == text);
-    found.ok_or_else(|| one_of(Category::ALL.iter().map(|category| category.name())))
-}
-
-fn destination(text: &str) -> Result<Destination, String> {
-    let found = Destination::ALL.into_iter().find(|to| to.name() == text);
-    found.ok_or_else(|| one_of(Destination::ALL.iter().map(|to| to.name())))
+    named(text, Category::ALL, Category::name)
 }
 
 fn ring_bytes(raw: &Raw) -> Result<u32, String> {
@@ -322,41 +295,48 @@ fn args_bytes(raw: &Raw) -> Result<u32, String> {
     is_step.then_some(bytes).ok_or_else(|| one_of(ARGS_STEPS))
 }
 
-/// A number in a range, or 0 for no limit.
-fn none_or<T>(raw: &Raw, range: RangeInclusive<T>) -> Result<T, String>
-where
-    T: FromStr + PartialOrd + Display + Default,
-{
-    raw.number(T::default()..=T::default())
-        .or_else(|_| raw.number(range).map_err(|what| format!("{what}, or 0")))
-}
-
 /// Rules have commas and spaces: in variables and flags, semicolons stand between them.
 fn filter(raw: &Raw) -> Result<Filter, String> {
     let rules = raw.list(';', |text| text.parse::<Rule>().map_err(|error| error.to_string()))?;
     Filter::new(rules).map_err(|error| error.to_string())
 }
 
-fn one_of(values: impl IntoIterator<Item = impl Display>) -> String {
-    let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
-    format!("it has to be one of {}", values.join(", "))
-}
+#[cfg(test)]
+mod tests {
+    use wanglou_daemon::config::{Applied, Change, Config as _, changes, is_behind};
 
-/// A basic string of TOML.
-fn quoted(text: impl Display) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.to_string().chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
+    use super::*;
+
+    #[test]
+    fn only_what_is_different_is_told() {
+        let old = Config::default();
+        let mut new = old.clone();
+        assert_eq!(changes(&old, &new, &old), []);
+        new.budget.cpu_percent = 3.0;
+        new.network.loopback = true;
+        let told: Vec<_> = changes(&old, &new, &old).iter().map(Change::to_string).collect();
+        let expected = [
+            "network.include_loopback false -> true by a new worker",
+            "budget.cpu_percent 5 -> 3 at once",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_worker_takes_what_it_has_been_without() {
+        let full = Config::default();
+        let less = Config { events: vec![Category::Process], ..full.clone() };
+        assert!(!is_behind(&full, &less), "it ends a module");
+        assert!(is_behind(&less, &full), "it has no probes for it");
+        let back = changes(&less, &full, &full);
+        assert_eq!(back[0].applied, Applied::AtOnce, "it had it before");
+    }
+
+    #[test]
+    fn what_is_applied_at_once_is_a_setting() {
+        let paths: Vec<_> = Config::SETTINGS.iter().copied().flatten().map(|it| it.path).collect();
+        for path in AT_ONCE {
+            assert!(paths.contains(path), "{path}");
         }
     }
-    quoted.push('"');
-    quoted
-}
-
-fn list(values: impl IntoIterator<Item = impl Display>) -> String {
-    let values: Vec<_> = values.into_iter().map(quoted).collect();
-    format!("[{}]", values.join(", "))
 }

@@ -1,12 +1,11 @@
 use proptest::prelude::*;
+use wanglou_daemon::config::Config as _;
 
 use super::*;
 
 fn of_text(text: &str) -> Result<Effective, Vec<String>> {
-    let (mut given, mut problems) = (Vec::new(), Vec::new());
-    file::parse(Path::new("sensor.toml"), text, &mut given, &mut problems);
     let told = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect();
-    Effective::of(given, problems).map_err(told)
+    Effective::of_text(text).map_err(told)
 }
 
 fn layered(environment: &[(&str, &str)], flags: &[&str]) -> Result<Effective, Vec<Problem>> {
@@ -31,7 +30,7 @@ fn a_file_says_what_differs() {
     assert_eq!(effective.config.network.limits.process, 1000);
     assert_eq!(effective.config.sizes.ring_bytes, 4096);
     assert_eq!(effective.config.network.limits.cgroup, Config::default().network.limits.cgroup);
-    let place = Place::File("sensor.toml".into(), 3);
+    let place = Place::File("-".into(), 3);
     assert_eq!(effective.places["network.process_limit"], place);
 }
 
@@ -44,13 +43,13 @@ fn all_that_is_wrong_is_told_at_once() {
     )
     .expect_err("nothing of this is right");
     let expected = [
-        "sensor.toml:2: sensor.backend = \"magic\": it has to be one of auto, ebpf, cn_proc",
-        "sensor.toml:3: sensor.ring_bytes = 5000: it has to be a power of two",
-        "sensor.toml:4: sensor.args_bytes = 1: it has to be one of 32768, 65536, 131072",
-        "sensor.toml:6: there is no setting \"netwrok.process_limit\": network.process_limit is near",
-        "sensor.toml:8: network.process_limit = -1: it has to be from 0 to 100000000",
-        "sensor.toml:9: network.include_loopback = \"yes\": it has to be true or false",
-        "sensor.toml:10: network.filter = [\"drop x\"]: `x` is no condition",
+        "-:2: sensor.backend = \"magic\": it has to be one of auto, ebpf, cn_proc",
+        "-:3: sensor.ring_bytes = 5000: it has to be a power of two",
+        "-:4: sensor.args_bytes = 1: it has to be one of 32768, 65536, 131072",
+        "-:6: there is no setting \"netwrok.process_limit\": network.process_limit is near",
+        "-:8: network.process_limit = -1: it has to be from 0 to 100000000",
+        "-:9: network.include_loopback = \"yes\": it has to be true or false",
+        "-:10: network.filter = [\"drop x\"]: `x` is no condition",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for expected in expected {
@@ -69,36 +68,14 @@ fn the_log_has_settings_of_its_own() {
         "log.level = \"loud\"\nlog.to = \"disk\"\nlog.directory = \"here\"\nlog.file_bytes = 1\n";
     let problems = of_text(text).expect_err("nothing of this is right");
     let expected = [
-        "sensor.toml:1: log.level = \"loud\": `loud` is no level",
-        "sensor.toml:2: log.to = \"disk\": it has to be one of stderr, journald, files",
-        "sensor.toml:3: log.directory = \"here\": it has to begin with /",
-        "sensor.toml:4: log.file_bytes = 1: it has to be from 65536 to 1073741824",
+        "-:1: log.level = \"loud\": `loud` is no level",
+        "-:2: log.to = \"disk\": it has to be one of stderr, journald, files",
+        "-:3: log.directory = \"here\": it has to begin with /",
+        "-:4: log.file_bytes = 1: it has to be from 65536 to 1073741824",
     ];
     for expected in expected {
         assert!(problems.iter().any(|told| told.starts_with(expected)), "{problems:#?}");
     }
-}
-
-#[test]
-fn text_that_is_no_toml_is_told_with_its_line() {
-    let problems = of_text("[sensor]\nbackend = \n").expect_err("no value");
-    assert!(problems[0].starts_with("sensor.toml:2: "), "{problems:?}");
-}
-
-#[test]
-fn the_later_layer_counts() {
-    let variables =
-        [("WANGLOU_NETWORK__PROCESS_LIMIT", "7"), ("WANGLOU_LOG", "debug"), ("HOME", "/root")];
-    let effective = layered(&variables, &[]).expect("a configuration");
-    assert_eq!(effective.config.network.limits.process, 7);
-    let effective = layered(&variables, &["network.process_limit=8"]).expect("a configuration");
-    assert_eq!(effective.config.network.limits.process, 8);
-    assert_eq!(effective.places["network.process_limit"], Place::Flag);
-
-    let problems = layered(&[("WANGLOU_NETWORK__LIMIT", "7")], &["sensor.backend"]);
-    let problems = problems.expect_err("neither is right");
-    assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(problems[1].to_string().starts_with("WANGLOU_NETWORK__LIMIT: "), "{problems:?}");
 }
 
 #[test]
@@ -107,7 +84,7 @@ fn what_is_shown_can_be_read_again() {
     let effective = layered(&[], &rules).expect("a configuration");
     let again = of_text(&effective.to_string()).expect("the same");
     assert_eq!(again.config, effective.config);
-    assert_eq!(again.places.len(), SETTINGS.len());
+    assert_eq!(again.places.len(), Config::SETTINGS.iter().copied().flatten().count());
 }
 
 #[test]
@@ -132,10 +109,12 @@ fn a_limit_does_not_blind_the_breaker() {
 
 #[test]
 fn no_path_stands_twice() {
-    let mut paths: Vec<_> = SETTINGS.iter().map(|setting| setting.path).collect();
+    let settings = Config::SETTINGS.iter().copied().flatten();
+    let mut paths: Vec<_> = settings.map(|setting| setting.path).collect();
+    let all = paths.len();
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(paths.len(), SETTINGS.len());
+    assert_eq!(paths.len(), all);
 }
 
 proptest! {

@@ -1,34 +1,7 @@
 //! Every message that an operator is told of unasked has a number that never changes, and stands here with what
 //! it means and what to do. docs/operations.md has the same table.
 
-use super::Level;
-
-/// A message.
-#[derive(Clone, Copy, Debug)]
-pub struct Id {
-    /// `WL` and four digits. One that is not used any more is never used for another.
-    pub code: &'static str,
-    /// How severe it is.
-    pub level: Level,
-    /// What it means.
-    pub means: &'static str,
-    /// What to do about it.
-    pub advice: &'static str,
-}
-
-macro_rules! table {
-    ($($name:ident $code:literal $level:ident $means:literal, $advice:literal;)*) => {
-        $(
-            #[doc = $means]
-            pub const $name: Id =
-                Id { code: $code, level: Level::$level, means: $means, advice: $advice };
-        )*
-        /// All of them, by name.
-        pub const ALL: &[(&str, Id)] = &[$((stringify!($name), $name)),*];
-    };
-}
-
-table! {
+wanglou_daemon::ids! {
     WORKER_GONE "WL1001" Error
         "the worker was ended by a signal, or has failed; another one is started",
         "look for who sent the signal (`dmesg` for the OOM killer), or for the worker's own message before";
@@ -180,74 +153,30 @@ table! {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::fmt::Write as _;
-    use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
+
+    use wanglou_daemon::log::ids::{OF_WORKERS, check};
 
     use super::*;
 
-    const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
     #[test]
-    fn no_number_stands_for_two() {
-        let codes: BTreeSet<_> = ALL.iter().map(|(_, id)| id.code).collect();
-        assert_eq!(codes.len(), ALL.len());
-        let is_code = |code: &str| {
-            let digits = code.strip_prefix("WL").unwrap_or_default();
-            digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit())
-        };
-        assert!(codes.iter().all(|code| is_code(code)), "{codes:?}");
+    fn what_is_shared_is_as_everybody_has_it() {
+        assert_eq!(check::table(ALL), Ok(()));
+        for name in OF_WORKERS {
+            assert!(ALL.iter().any(|(it, _)| it == name), "{name} is missing");
+        }
     }
 
     #[test]
     fn the_documentation_has_this_table() {
-        let mut table =
-            String::from("| id | level | means | what to do |\n| --- | --- | --- | --- |\n");
-        for (_, Id { code, level, means, advice }) in ALL {
-            writeln!(table, "| `{code}` | {level} | {means} | {advice} |").expect("a string");
-        }
-        let text = fs::read_to_string(format!("{ROOT}/../docs/operations.md")).expect("a page");
-        assert!(text.contains(&table), "docs/operations.md has to have:\n\n{table}");
-    }
-
-    /// Every `warn!` and `error!`, with what stands behind it.
-    fn told(source: &str) -> Vec<(Level, &str)> {
-        let of = |name: &'static str, level| {
-            source.match_indices(name).map(move |(at, _)| (level, &source[at + name.len()..]))
-        };
-        of("warn!(", Level::Warning).chain(of("error!(", Level::Error)).collect()
-    }
-
-    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                sources(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+        assert_eq!(check::documentation(&page, ALL), Ok(()));
     }
 
     #[test]
     fn every_warning_and_error_has_a_number() {
-        let mut files = Vec::new();
-        sources(&Path::new(ROOT).join("src"), &mut files);
-        let mut seen = 0;
-        for file in files {
-            let source = fs::read_to_string(&file).expect("a source");
-            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-            for (level, text) in told(code) {
-                let name = text.trim_start().strip_prefix("id = ids::");
-                let name = name.and_then(|text| text.split('.').next()).unwrap_or_default();
-                let id = ALL.iter().find(|(it, _)| *it == name).map(|(_, id)| id);
-                let line = text.lines().next().unwrap_or_default();
-                let id = id.unwrap_or_else(|| panic!("{}: no id: {line}", file.display()));
-                assert_eq!(id.level, level, "{}: {line}", file.display());
-                seen += 1;
-            }
-        }
-        assert!(seen > 10, "{seen} are found");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let known = ALL.iter().map(|(name, id)| (*name, id.level));
+        assert_eq!(check::sources(&sources, known), Ok(()));
     }
 }

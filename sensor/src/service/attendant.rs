@@ -12,13 +12,13 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+use wanglou_daemon::service::NOTIFY_VARIABLES;
 use wanglou_sensor_common::counters::Stream;
 
 use super::WORKER;
 use super::breaker::Usage;
 use super::cgroup::{Cgroup, CgroupError};
 use super::message::{self, Asked, Attached, Said, Start, VERSION};
-use super::notify;
 use super::usage::Meter;
 use crate::action::Category;
 use crate::books::Books;
@@ -82,14 +82,14 @@ impl Attendant {
         // Version 2 wants nobody where the worker would be until it is moved.
         let cgroup = Cgroup::new(&effective.config.limits).inspect_err(without_limits).ok();
         let (ours, theirs) = channel::pair()?;
-        let (said, stderr) = Ear::new()?;
+        let (said, stderr) = Ear::new(log::WORKER, &[log::LOADER])?;
         let mut command = std::process::Command::new("/proc/self/exe");
         command.arg0("wanglou-sensor").arg(WORKER).stdin(Stdio::from(theirs));
-        for variable in notify::VARIABLES {
+        for variable in NOTIFY_VARIABLES {
             command.env_remove(variable);
         }
         command.stderr(stderr).env(log::PIPE, effective.config.log.level.to_string());
-        if effective.config.telemetry.heap_accumulated {
+        if effective.config.heap_accumulated {
             let (name, value) = telemetry::ACCUMULATED;
             command.env(name, value);
         }

@@ -4,18 +4,15 @@
 //! supervisor   watches, restarts, closes the books       message   what both say to each other
 //! attendant    one worker, as its supervisor has it      worker    the other side
 //! breaker      when to rest                              usage     what the sensor costs
-//! settings     what is in force, and what comes into it   told      signals, the clock, a changed file
-//! notify       what the service manager hears of it all  cgroup    limits of the worker's own
+//! settings     what is in force, and what comes into it   cgroup    limits of the worker's own
 //! ```
 
 mod attendant;
 mod breaker;
 mod cgroup;
 mod message;
-mod notify;
 mod settings;
 mod supervisor;
-mod told;
 mod usage;
 mod worker;
 
@@ -24,7 +21,6 @@ pub(crate) use breaker::Usage;
 pub use cgroup::Limits;
 pub(crate) use message::ask_for_heap;
 pub use supervisor::run;
-pub(crate) use usage::{Resident, process_cpu};
 pub use worker::run_worker;
 
 /// The word that makes the binary a worker; not for people.

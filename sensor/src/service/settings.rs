@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use wanglou_daemon::service::reread;
+
 use crate::action::Category;
 use crate::config::{self, Applied, Change, Config, Effective, Layers};
 use crate::log::ids;
@@ -79,25 +81,8 @@ impl<'a> Settings<'a> {
     /// once; of a changed file, which all hosts of a fleet may have in the same second, a new worker is
     /// started when it is this host's turn.
     pub(super) fn reload(&mut self, by_hand: bool) {
-        let loaded = (self.layers)()
-            .load()
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let checked = loaded.and_then(|new| match new.config.outputs.check() {
-            Ok(()) => Ok(new),
-            Err(problem) => Err(vec![problem]),
-        });
-        let new = match checked {
-            Ok(new) => new,
-            Err(problems) => {
-                for problem in problems {
-                    tracing::error!(
-                        id = ids::SETTINGS_REFUSED.code,
-                        "{problem}: the settings in force stay"
-                    );
-                }
-                return;
-            }
-        };
+        let read = reread(&(self.layers)(), |config: &Config| config.outputs.check());
+        let Some(new) = read else { return };
         let (old, worker) = (&self.effective.config, &self.of_worker.config);
         let changes = config::changes(old, &new.config, worker);
         self.effective = new;
@@ -139,7 +124,7 @@ impl<'a> Settings<'a> {
 /// What has changed, and when it counts.
 fn line(changes: &[Change], offset: Duration) -> String {
     let told = changes.iter().map(|change| match change.applied {
-        Applied::ByANewWorker if !offset.is_zero() => format!("{change} in {offset:.1?}"),
+        Applied::Later if !offset.is_zero() => format!("{change} in {offset:.1?}"),
         _ => change.to_string(),
     });
     told.collect::<Vec<_>>().join("; ")

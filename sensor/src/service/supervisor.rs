@@ -1,17 +1,16 @@
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::time::sleep;
+use wanglou_daemon::service::{Told, Word};
 
 use super::attendant::{Attendant, Ended};
 use super::breaker::{self, Breaker, Usage, Verdict};
 use super::cgroup;
 use super::settings::Settings;
-use super::told::{Told, Word};
 use crate::action::Category;
-use crate::config::{DEFAULT_FILE, Effective, Layers};
+use crate::config::{Config, Effective, Layers};
 use crate::host;
 use crate::image;
 use crate::log::{self, ids};
@@ -63,10 +62,10 @@ struct Supervisor<'a> {
 /// come from, whenever they are to be read again.
 pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<ExitCode> {
     effective.config.outputs.check().map_err(anyhow::Error::msg)?;
-    let file = layers().file.unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned());
+    let file = layers().file_or_usual::<Config>();
     let spread = Spread::of(&host::id());
     let state = State::new(&effective);
-    let server = telemetry::serve(&state).await?;
+    let server = telemetry::serve(state.clone()).await?;
     let mut supervisor = Supervisor {
         told: Told::new(file)?,
         breaker: Breaker::new(effective.config.budget),
@@ -282,7 +281,7 @@ impl Supervisor<'_> {
             if let Some(server) = self.server.take() {
                 server.end().await;
             }
-            match telemetry::serve(&self.state).await {
+            match telemetry::serve(self.state.clone()).await {
                 Ok(server) => self.server = server,
                 Err(error) => tracing::error!(id = ids::TELEMETRY_OFF.code, "{error}"),
             }

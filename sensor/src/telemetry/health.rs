@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use super::state::{Known, Phase};
+use wanglou_daemon::telemetry::Verdict;
 
-/// A verdict and a line that says why.
-pub(super) type Verdict = (bool, String);
+use super::state::{Known, Phase};
 
 /// Whether it does what it should: it works, gets ready, or rests on purpose.
 pub(super) fn alive(known: &Known) -> Verdict {

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::{Registry, Unit};
+use wanglou_daemon::telemetry::Process;
+use wanglou_daemon::telemetry::metrics::{
+    self, MetricType, Row, Unit, Value, by_process, label, one,
+};
 use wanglou_sensor_common::counters::Stream;
 
 use super::modules::{self, Report};
-use super::process::Process;
 use super::state::{Breaker, Known};
 use crate::action::Action;
 use crate::clock;
@@ -20,27 +19,9 @@ use crate::module::State;
 use crate::output::Destination;
 use crate::source;
 
-/// What the text is.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PREFIX: &str = "wanglou_sensor";
 
-/// A metric: its name without prefix, unit and the ending of its kind; what it says; and its rows.
-struct Metric {
-    name: &'static str,
-    unit: Option<Unit>,
-    kind: MetricType,
-    help: &'static str,
-    rows: fn(&Scrape<'_>) -> Vec<Row>,
-}
-
-/// Labels, and a value.
-type Row = (Vec<(&'static str, String)>, Value);
-
-#[derive(Clone, Copy, Debug)]
-enum Value {
-    Whole(u64),
-    Real(f64),
-}
+type Metric = metrics::Metric<fn(&Scrape<'_>) -> Vec<Row>>;
 
 /// What is read once for all metrics.
 struct Scrape<'a> {
@@ -50,7 +31,7 @@ struct Scrape<'a> {
 }
 
 /// The names of all metrics, as they are written.
-pub const NAMES: fn() -> Vec<String> = || METRICS.iter().map(Metric::name).collect();
+pub const NAMES: fn() -> Vec<String> = || metrics::names(PREFIX, METRICS);
 
 static METRICS: &[Metric] = &[
     Metric {
@@ -246,94 +227,28 @@ static METRICS: &[Metric] = &[
         unit: Some(Unit::Seconds),
         kind: MetricType::Counter,
         help: "CPU time of each process.",
-        rows: |of| by_process(of, |it| Value::Real(it.cpu.as_secs_f64())),
+        rows: |of| by_process(&of.processes, |it| Value::Real(it.cpu.as_secs_f64())),
     },
     Metric {
         name: "process_resident_memory",
         unit: Some(Unit::Bytes),
         kind: MetricType::Gauge,
         help: "Resident memory of each process.",
-        rows: |of| by_process(of, |it| Value::Whole(it.resident)),
+        rows: |of| by_process(&of.processes, |it| Value::Whole(it.resident)),
     },
     Metric {
         name: "process_voluntary_context_switches",
         unit: None,
         kind: MetricType::Counter,
         help: "How often a thread of each process went to sleep, and so was woken.",
-        rows: |of| by_process(of, |it| Value::Whole(it.sleeps)),
+        rows: |of| by_process(&of.processes, |it| Value::Whole(it.sleeps)),
     },
 ];
 
 /// All of it.
 pub(super) fn text(known: &Known) -> Result<String, fmt::Error> {
     let scrape = Scrape { known, processes: known.processes(), modules: modules::reports(known) };
-    let families = METRICS.iter().map(|metric| (metric, (metric.rows)(&scrape))).collect();
-    let mut registry = Registry::with_prefix(PREFIX);
-    registry.register_collector(Box::new(Families(families)));
-    let mut text = String::new();
-    text::encode(&mut text, &registry)?;
-    Ok(text)
-}
-
-/// The rows of each metric.
-struct Families(Vec<(&'static Metric, Vec<Row>)>);
-
-impl fmt::Debug for Families {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Families")
-    }
-}
-
-impl Collector for Families {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for (metric, rows) in &self.0 {
-            let Metric { name, unit, kind, help, .. } = metric;
-            let mut encoder = encoder.encode_descriptor(name, help, unit.as_ref(), *kind)?;
-            for (labels, value) in rows {
-                match kind {
-                    MetricType::Info => encoder.encode_info(labels)?,
-                    _ if labels.is_empty() => value.encode(*kind, &mut encoder)?,
-                    _ => value.encode(*kind, &mut encoder.encode_family(labels)?)?,
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Value {
-    fn encode(self, kind: MetricType, to: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        match (kind, self) {
-            (MetricType::Counter, Self::Whole(value)) => {
-                to.encode_counter::<NoLabelSet, _, u64>(&value, None)
-            }
-            (MetricType::Counter, Self::Real(value)) => {
-                to.encode_counter::<NoLabelSet, _, u64>(&value, None)
-            }
-            (_, Self::Whole(value)) => to.encode_gauge(&value),
-            (_, Self::Real(value)) => to.encode_gauge(&value),
-        }
-    }
-}
-
-impl Metric {
-    fn name(&self) -> String {
-        let unit = self.unit.as_ref().map_or(String::new(), |unit| format!("_{}", unit.as_str()));
-        let ending = match self.kind {
-            MetricType::Counter => "_total",
-            MetricType::Info => "_info",
-            _ => "",
-        };
-        format!("{PREFIX}_{}{unit}{ending}", self.name)
-    }
-}
-
-fn label(name: &'static str, value: impl Into<String>) -> Vec<(&'static str, String)> {
-    vec![(name, value.into())]
-}
-
-fn one(value: Value) -> Vec<Row> {
-    vec![(Vec::new(), value)]
+    metrics::text(PREFIX, METRICS, |rows| rows(&scrape))
 }
 
 fn run(of: &Scrape<'_>) -> Vec<Row> {
@@ -389,10 +304,6 @@ fn by_module(of: &Scrape<'_>, value: fn(&Report) -> Value) -> Vec<Row> {
     of.modules.iter().map(|it| (label("module", it.name), value(it))).collect()
 }
 
-fn by_process(of: &Scrape<'_>, value: fn(&Process) -> Value) -> Vec<Row> {
-    of.processes.iter().map(|it| (label("process", it.role), value(it))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,11 +338,6 @@ mod tests {
     #[test]
     fn every_metric_is_in_the_documentation() {
         let docs = include_str!("../../../docs/operations.md");
-        let told: Vec<_> = docs
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `wanglou_sensor_")?.split(['`', '{']).next())
-            .map(|name| format!("{PREFIX}_{name}"))
-            .collect();
-        assert_eq!(told, NAMES());
+        assert_eq!(metrics::names_in(docs, PREFIX), NAMES());
     }
 }

@@ -1,27 +1,20 @@
-//! What the sensor says of itself, over HTTP on a local address or socket, by the supervisor: it is
-//! there even while the worker rests.
+//! What the sensor says of itself, over HTTP on a local address or socket ([`wanglou_daemon::telemetry`]), by the
+//! supervisor: it is there even while the worker rests.
 //!
 //! ```text
-//! settings   where to listen, and to whom     listen   addresses and sockets
-//! server     requests, and their limits       state    what the supervisor knows
-//! health     /healthz, /readyz                metrics  /metrics       status   /status
-//! heap       jemalloc's own profile           profile  the same as `pprof` reads it
+//! state     what the supervisor knows     subject   who asks for what of it     modules   what modules do
+//! health    /healthz, /readyz             metrics   /metrics                    status    /status
 //! ```
 
 mod health;
-mod heap;
-mod listen;
 mod metrics;
 mod modules;
-mod process;
-mod profile;
-mod server;
-mod settings;
 mod state;
 mod status;
+mod subject;
 
-pub use heap::{ACCUMULATED, dump as dump_heap, switch as switch_heap_profile};
 pub use metrics::NAMES;
-pub use server::{Server, serve};
-pub use settings::{Listen, Telemetry};
 pub use state::{Attached, Probe, State};
+pub use wanglou_daemon::telemetry::{
+    ACCUMULATED, Listen, Server, Telemetry, dump_heap, serve, switch_heap_profile,
+};

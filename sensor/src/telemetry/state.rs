@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use wanglou_daemon::telemetry::Process;
 
-use super::process::Process;
 use crate::books::Books;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
@@ -34,8 +34,6 @@ pub(super) struct Known {
     pub(super) breaker: Breaker,
     pub(super) usage: Option<Usage>,
     pub(super) trips: u64,
-    /// When a profile was last asked for.
-    dumped: Option<Instant>,
     /// What is given up: events that are worth less than this.
     pub(super) shed: u32,
 }
@@ -101,17 +99,6 @@ pub struct Probe {
     pub instead: Option<String>,
 }
 
-/// Why there is no profile.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoHeap {
-    /// There is no worker, or it is not ready.
-    NoWorker,
-    /// It has been asked before and has not answered.
-    Busy,
-    /// It cannot be asked.
-    Deaf(String),
-}
-
 impl State {
     /// Of a supervisor that has not started a worker yet.
     pub fn new(effective: &Effective) -> Self {
@@ -127,7 +114,6 @@ impl State {
             breaker: Breaker::Closed,
             usage: None,
             trips: 0,
-            dumped: None,
             shed: 0,
         })))
     }
@@ -201,28 +187,20 @@ impl State {
         }
     }
 
-    /// Whether the last profile is older than that; if so, there is one now.
-    pub(super) fn may_dump(&self, pause: Duration) -> bool {
-        let mut known = self.lock();
-        let may = known.dumped.is_none_or(|dumped| dumped.elapsed() >= pause);
-        if may {
-            known.dumped = Some(Instant::now());
-        }
-        may
-    }
-
-    /// Asks the worker for its heap profile. At most one question is on its way, so that a worker that
-    /// hears nothing cannot make us wait.
-    pub(super) fn ask(&self) -> Result<oneshot::Receiver<io::Result<OwnedFd>>, NoHeap> {
+    /// Asks the worker for its heap profile; if it cannot be asked, why. At most one question is on its way, so
+    /// that a worker that hears nothing cannot make us wait.
+    pub(super) fn ask(&self) -> Result<oneshot::Receiver<io::Result<OwnedFd>>, String> {
+        const NO_WORKER: &str = "there is no worker that is ready";
         let mut known = self.lock();
         if !known.is_ready() {
-            return Err(NoHeap::NoWorker);
+            return Err(NO_WORKER.to_owned());
         }
-        let Some(worker) = &mut known.worker else { return Err(NoHeap::NoWorker) };
+        let Some(worker) = &mut known.worker else { return Err(NO_WORKER.to_owned()) };
         if worker.owes {
-            return Err(NoHeap::Busy);
+            return Err("the worker has been asked already".to_owned());
         }
-        ask_for_heap(worker.socket.as_fd()).map_err(|error| NoHeap::Deaf(error.to_string()))?;
+        ask_for_heap(worker.socket.as_fd())
+            .map_err(|error| format!("the worker cannot be asked: {error}"))?;
         let (waits, answer) = oneshot::channel();
         (worker.owes, worker.waits) = (true, Some(waits));
         Ok(answer)

@@ -22,16 +22,17 @@ pub(super) fn reads_stderr() -> bool {
 #[derive(Debug)]
 pub(super) struct Journal {
     socket: UnixDatagram,
+    program: &'static str,
     packet: String,
 }
 
 impl Journal {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, program: &'static str) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         // A journal that is stuck is not waited for.
         socket.set_nonblocking(true)?;
         socket.connect(path)?;
-        Ok(Self { socket, packet: String::new() })
+        Ok(Self { socket, program, packet: String::new() })
     }
 
     pub(super) fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
@@ -40,9 +41,10 @@ impl Journal {
         // No part has an end of line in it, and writing to a string cannot fail.
         _ = write!(
             self.packet,
-            "MESSAGE={message}{fields}\nPRIORITY={}\nSYSLOG_IDENTIFIER=wanglou-sensor\n\
+            "MESSAGE={message}{fields}\nPRIORITY={}\nSYSLOG_IDENTIFIER={}\n\
              WANGLOU_PROCESS={process}\nWANGLOU_MODULE={module}\n",
-            level.priority()
+            level.priority(),
+            self.program
         );
         if !id.is_empty() {
             _ = writeln!(self.packet, "WANGLOU_ID={id}");
@@ -53,17 +55,15 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
-    use wanglou_testkit::scratch::Scratch;
-
     use super::super::{Level, record};
     use super::*;
 
     #[test]
     fn a_message_is_a_packet_of_fields() {
-        let scratch = Scratch::new("journal").expect("a folder");
-        let path = scratch.join("socket");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
         let theirs = UnixDatagram::bind(&path).expect("a socket");
-        let mut journal = Journal::open(&path).expect("a journal");
+        let mut journal = Journal::open(&path, "wanglou-sensor").expect("a journal");
         let record = Record {
             at: record::now(),
             level: Level::Error,

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::Place;
+use super::setting::every;
+use super::{Config, Place};
 
 /// Something that is wrong with a configuration, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +11,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(place: Place, what: String) -> Self {
+    /// That at a place.
+    pub fn new(place: Place, what: String) -> Self {
         Self { place, what }
     }
 }
@@ -23,14 +25,15 @@ impl fmt::Display for Problem {
 }
 
 /// There is no such setting; perhaps one with a name that is almost the same.
-pub(super) fn unknown(path: &str, known: impl Iterator<Item = &'static str>) -> String {
+pub(super) fn unknown<C: Config>(path: &str) -> String {
     const ALIKE: f64 = 0.6;
     let likeness = |known: &str| strsim::normalized_damerau_levenshtein(path, known);
-    let nearest = known.map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let known = every::<C>().map(|setting| (likeness(setting.path), setting.path));
+    let nearest = known.max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest.filter(|(likeness, _)| *likeness >= ALIKE) {
         Some((_, nearest)) => format!("there is no setting {path:?}: {nearest} is near"),
         None => {
-            format!("there is no setting {path:?} (`wanglou-sensor config show` lists all)")
+            format!("there is no setting {path:?} (`{} config show` lists all)", C::PROGRAM)
         }
     }
 }

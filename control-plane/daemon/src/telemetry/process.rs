@@ -1,26 +1,24 @@
-//! What one process costs.
-
 use std::fs;
 use std::time::Duration;
 
-use crate::service::{Resident, process_cpu};
+use crate::usage::{Resident, process_cpu};
 
-/// Of a process, now.
+/// What one process costs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Process {
-    /// Whose.
-    pub(super) role: &'static str,
+pub struct Process {
+    /// What the process is to its program.
+    pub role: &'static str,
     /// CPU time of all its threads.
-    pub(super) cpu: Duration,
+    pub cpu: Duration,
     /// Resident memory, bytes.
-    pub(super) resident: u64,
+    pub resident: u64,
     /// How often one of its threads went to sleep by itself: as often it was woken.
-    pub(super) sleeps: u64,
+    pub sleeps: u64,
 }
 
 impl Process {
-    /// `None` if it is gone.
-    pub(super) fn of(role: &'static str, pid: u32) -> Option<Self> {
+    /// As it is now; `None` if it is gone.
+    pub fn of(role: &'static str, pid: u32) -> Option<Self> {
         Some(Self {
             role,
             cpu: process_cpu(pid)?,

@@ -1,12 +1,10 @@
-//! Requests and answers. None of them may harm the sensor: there are few at once, each is short, and who is
+//! Requests and answers. None of them may harm the program: there are few at once, each is short, and who is
 //! slow is left.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::{self, Read as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -21,14 +19,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::listen::{self, ListenError, Listener, Name};
-use super::state::{NoHeap, State};
-use super::{health, heap, metrics, profile, status};
-use crate::image;
+use super::subject::{NoHeap, Subject, Verdict};
+use super::{heap, metrics, profile};
 use crate::log::ids;
 
 /// Connections at once; more wait for one of them to end.
 const CONNECTIONS: usize = 4;
-/// From one connection to the next: answers count against the sensor's own budget, which nobody shall use up.
+/// From one connection to the next: answers cost CPU time, of which nobody shall take much.
 const BETWEEN: Duration = Duration::from_millis(50);
 /// The same from one profile to the next.
 const BETWEEN_PROFILES: Duration = Duration::from_secs(2);
@@ -36,8 +33,6 @@ const BETWEEN_PROFILES: Duration = Duration::from_secs(2);
 const HEADERS: Duration = Duration::from_secs(2);
 /// Time for a connection from its beginning to its end.
 const WHOLE: Duration = Duration::from_secs(10);
-/// Time for a worker to write its profile.
-const PROFILE: Duration = Duration::from_secs(5);
 /// Bytes of a request, and headers in it.
 const MAX_BYTES: usize = 8 * 1024;
 const MAX_HEADERS: usize = 32;
@@ -70,30 +65,38 @@ impl Drop for Server {
     }
 }
 
-/// Begins to answer, if that is wanted; needs an event loop.
-pub async fn serve(state: &State) -> Result<Option<Server>, ListenError> {
-    let settings = state.lock().effective.config.telemetry.clone();
+/// A program, and when it was last asked for a profile.
+struct Site<S> {
+    subject: S,
+    dumped: Mutex<Option<Instant>>,
+}
+
+/// Begins to answer, if that is wanted; needs an event loop. `None` where nobody is to be heard.
+pub async fn serve<S: Subject>(subject: S) -> Result<Option<Server>, ListenError> {
+    let settings = subject.settings();
     let Some((listener, name)) = listen::listen(&settings.listen).await? else { return Ok(None) };
     if let Err(error) = heap::switch(settings.wants_heap_profile()) {
         tracing::warn!(
             id = ids::NO_HEAP_PROFILE.code,
-            "there is no profile of the supervisor's heap: {error}"
+            "there is no profile of the {}'s heap: {error}",
+            S::OWN
         );
     }
-    let task = tokio::spawn(accept(listener, state.clone()));
+    let site = Arc::new(Site { subject, dumped: Mutex::new(None) });
+    let task = tokio::spawn(accept(listener, site));
     Ok(Some(Server { task, _name: name }))
 }
 
-async fn accept(listener: Listener, state: State) {
+async fn accept<S: Subject>(listener: Listener, site: Arc<Site<S>>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
-        let state = state.clone();
+        let site = Arc::clone(&site);
         let heard = match &listener {
             Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                tokio::spawn(converse(stream, state, place));
+                tokio::spawn(converse(stream, site, place));
             }),
             Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| {
-                tokio::spawn(converse(stream, state, place));
+                tokio::spawn(converse(stream, site, place));
             }),
         };
         let pause = match heard {
@@ -108,29 +111,30 @@ async fn accept(listener: Listener, state: State) {
 }
 
 /// One request, one answer.
-async fn converse<S>(stream: S, state: State, _place: OwnedSemaphorePermit)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn converse<S: Subject>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    site: Arc<Site<S>>,
+    _place: OwnedSemaphorePermit,
+) {
     let mut http = http1::Builder::new();
     http.keep_alive(false).max_buf_size(MAX_BYTES).max_headers(MAX_HEADERS);
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
     let answers = service_fn(|request| {
-        let state = &state;
-        async move { Ok::<_, Infallible>(answer(&request, state).await) }
+        let site = &*site;
+        async move { Ok::<_, Infallible>(answer(&request, site).await) }
     });
     // Whoever asked has gone, was too slow, or made no sense.
     let _ = timeout(WHOLE, http.serve_connection(TokioIo::new(stream), answers)).await;
-    image::give_back();
+    site.subject.answered();
 }
 
-async fn answer(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
-    let mut answer = route(request, state).await;
+async fn answer<S: Subject>(request: &Request<Incoming>, site: &Site<S>) -> Response<Full<Bytes>> {
+    let mut answer = route(request, site).await;
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
-async fn route(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+async fn route<S: Subject>(request: &Request<Incoming>, site: &Site<S>) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     if !["/healthz", "/readyz", "/metrics", "/status", "/debug/pprof/heap"].contains(&path) {
         return of(
@@ -144,17 +148,16 @@ async fn route(request: &Request<Incoming>, state: &State) -> Response<Full<Byte
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return answer;
     }
+    let subject = &site.subject;
     match path {
-        "/healthz" => verdict(health::alive(&state.lock())),
-        "/readyz" => verdict(health::ready(&state.lock())),
-        "/metrics" => match metrics::text(&state.lock()) {
+        "/healthz" => verdict(subject.alive()),
+        "/readyz" => verdict(subject.ready()),
+        "/metrics" => match subject.metrics() {
             Ok(text) => of(StatusCode::OK, metrics::CONTENT_TYPE, text),
             Err(error) => of(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, format!("{error}\n")),
         },
-        "/status" => {
-            of(StatusCode::OK, "application/json", format!("{:#}\n", status::json(&state.lock())))
-        }
-        _ => match heap(request.uri().query().unwrap_or_default(), state).await {
+        "/status" => of(StatusCode::OK, "application/json", format!("{:#}\n", subject.status())),
+        _ => match profile(request.uri().query().unwrap_or_default(), site).await {
             Ok(profile) => of(StatusCode::OK, "application/octet-stream", profile),
             Err((code, why)) => of(code, PLAIN, why + "\n"),
         },
@@ -168,60 +171,71 @@ fn of(code: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<
     answer
 }
 
-fn verdict((well, why): health::Verdict) -> Response<Full<Bytes>> {
+fn verdict((well, why): Verdict) -> Response<Full<Bytes>> {
     of(if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, PLAIN, why)
 }
 
 type Refused = (StatusCode, String);
 
-/// `?process=supervisor|worker&allocated=true|false`.
-async fn heap(query: &str, state: &State) -> Result<Vec<u8>, Refused> {
-    let refuse = |code, why: &str| Err((code, why.to_owned()));
-    let (mut worker, mut allocated) = (true, false);
+/// `?process=NAME&allocated=true|false`.
+async fn profile<S: Subject>(query: &str, site: &Site<S>) -> Result<Vec<u8>, Refused> {
+    let names: Vec<_> = S::OTHERS.iter().copied().chain([S::OWN]).collect();
+    let (mut process, mut allocated) = (names[0], false);
     for parameter in query.split('&').filter(|it| !it.is_empty()) {
-        match parameter {
-            "process=worker" => worker = true,
-            "process=supervisor" => worker = false,
-            "allocated=true" => allocated = true,
-            "allocated=false" => allocated = false,
+        let named = parameter.strip_prefix("process=");
+        let named = named.and_then(|name| names.iter().find(|it| **it == name));
+        match (named, parameter) {
+            (Some(name), _) => process = name,
+            (None, "allocated=true") => allocated = true,
+            (None, "allocated=false") => allocated = false,
             _ => {
-                let why = "there is process=worker|supervisor and allocated=true|false";
-                return refuse(StatusCode::BAD_REQUEST, why);
+                let names = names.join("|");
+                let why = format!("there is process={names} and allocated=true|false");
+                return Err((StatusCode::BAD_REQUEST, why));
             }
         }
     }
-    let settings = state.lock().effective.config.telemetry.clone();
-    if !settings.heap_profile {
-        return refuse(StatusCode::NOT_FOUND, "telemetry.heap_profile is off");
+    if !site.subject.settings().heap_profile {
+        return Err((StatusCode::NOT_FOUND, "telemetry.heap_profile is off".to_owned()));
     }
-    if allocated && !(worker && settings.heap_accumulated) {
-        let why =
-            "allocated=true is for the worker only, and where telemetry.heap_accumulated is on";
-        return refuse(StatusCode::NOT_FOUND, why);
+    if allocated {
+        let counted = site.subject.counts_allocated(process);
+        counted.map_err(|why| (StatusCode::NOT_FOUND, why.to_owned()))?;
     }
-    if !state.may_dump(BETWEEN_PROFILES) {
-        return refuse(StatusCode::TOO_MANY_REQUESTS, "there was one within the last two seconds");
+    if !site.may_dump() {
+        let why = "there was one within the last two seconds".to_owned();
+        return Err((StatusCode::TOO_MANY_REQUESTS, why));
     }
-    let text = if worker { of_worker(state).await? } else { heap::dump().map_err(failed)? };
-    let mut read = String::new();
-    text.take(MAX_PROFILE).read_to_string(&mut read).map_err(failed)?;
-    profile::convert(&read, allocated).map_err(failed)
+    let text = if process == S::OWN {
+        heap::dump().map_err(NoHeap::Failed)
+    } else {
+        site.subject.heap_of(process).await
+    };
+    let converted = text.and_then(|text| {
+        let mut read = String::new();
+        text.take(MAX_PROFILE).read_to_string(&mut read)?;
+        Ok(profile::convert(&read, allocated).map_err(io::Error::other)?)
+    });
+    converted.map_err(|why| refused(&why))
 }
 
-async fn of_worker(state: &State) -> Result<File, Refused> {
-    let unavailable = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
-    let answer = state.ask().map_err(|why| match why {
-        NoHeap::NoWorker => unavailable("there is no worker that is ready"),
-        NoHeap::Busy => unavailable("the worker has been asked already"),
-        NoHeap::Deaf(error) => unavailable(&format!("the worker cannot be asked: {error}")),
-    })?;
-    match timeout(PROFILE, answer).await {
-        Ok(Ok(text)) => text.map(File::from).map_err(failed),
-        Ok(Err(_)) => Err(unavailable("the worker is gone")),
-        Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, "the worker does not answer".to_owned())),
-    }
+fn refused(why: &NoHeap) -> Refused {
+    let code = match why {
+        NoHeap::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        NoHeap::Late(_) => StatusCode::GATEWAY_TIMEOUT,
+        NoHeap::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (code, why.to_string())
 }
 
-fn failed(error: impl fmt::Display) -> Refused {
-    (StatusCode::INTERNAL_SERVER_ERROR, format!("there is no profile: {error}"))
+impl<S> Site<S> {
+    /// Whether the last profile is long enough ago; if so, there is one now.
+    fn may_dump(&self) -> bool {
+        let mut dumped = self.dumped.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = dumped.is_none_or(|dumped| dumped.elapsed() >= BETWEEN_PROFILES);
+        if may {
+            *dumped = Some(Instant::now());
+        }
+        may
+    }
 }

@@ -1,4 +1,4 @@
-//! What is to go out as an event: kept until a worker writes it.
+//! What is to go out as an event: kept until somebody writes it. A program that never does keeps the first few.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

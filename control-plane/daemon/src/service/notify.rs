@@ -1,6 +1,6 @@
 //! What the service manager is told, and how it knows that we live (`sd_notify(3)`, `sd_watchdog_enabled(3)`).
 //!
-//! Nobody is waited for: a manager that takes nothing must not hold the supervisor up.
+//! Nobody is waited for: a manager that takes nothing must not hold a service up.
 
 use std::env;
 use std::ffi::OsStr;
@@ -18,15 +18,15 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
 
-/// Variables that are meant for the supervisor alone.
-pub(super) const VARIABLES: [&str; 3] = [SOCKET, WATCHDOG_USEC, WATCHDOG_PID];
+/// Variables that are meant for this process alone: who starts others takes them away.
+pub const NOTIFY_VARIABLES: [&str; 3] = [SOCKET, WATCHDOG_USEC, WATCHDOG_PID];
 
 /// While a start goes on the manager is asked for more time: for so much, so often.
 const MORE_TIME: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// The manager that started us; does nothing where there is none.
-pub(super) struct Notify {
+pub struct Notify {
     socket: Option<(UnixDatagram, SocketAddr)>,
     /// Silence that is taken for our end.
     watchdog: Option<Duration>,
@@ -38,7 +38,7 @@ pub(super) struct Notify {
 
 impl Notify {
     /// Who is named in the environment.
-    pub(super) fn of_environment() -> Self {
+    pub fn of_environment() -> Self {
         let variable = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let is_for_us =
             variable(WATCHDOG_PID).is_none_or(|pid| pid == u64::from(std::process::id()));
@@ -60,29 +60,29 @@ impl Notify {
     }
 
     /// All that was asked for is done, be it a start or new settings.
-    pub(super) fn ready(&mut self, status: &str) {
+    pub fn ready(&mut self, status: &str) {
         self.send(&format!("READY=1\nSTATUS={}\n", one_line(status)));
     }
 
     /// What there is to say of us.
-    pub(super) fn status(&mut self, status: &str) {
+    pub fn status(&mut self, status: &str) {
         self.send(&format!("STATUS={}\n", one_line(status)));
     }
 
     /// Settings are read again; [`Self::ready`] says that it is over.
-    pub(super) fn reloading(&mut self) {
+    pub fn reloading(&mut self) {
         let now = clock_gettime(ClockId::Monotonic);
         let usec = now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1_000;
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={usec}\nSTATUS=reading the settings\n"));
     }
 
     /// We are about to end.
-    pub(super) fn stopping(&mut self) {
+    pub fn stopping(&mut self) {
         self.send("STOPPING=1\nSTATUS=ending\n");
     }
 
     /// We are not ready yet, and all is well.
-    pub(super) fn starting(&mut self) {
+    pub fn starting(&mut self) {
         if self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();
             self.send(&format!("EXTEND_TIMEOUT_USEC={}\n", MORE_TIME.as_micros()));
@@ -91,7 +91,7 @@ impl Notify {
 
     /// The event loop has gone round, and will do so again after `next`: says so if half of what the
     /// watchdog waits for would be over by then.
-    pub(super) fn alive(&mut self, next: Duration) {
+    pub fn alive(&mut self, next: Duration) {
         let Some(watchdog) = self.watchdog else { return };
         if self.alive.elapsed() + next >= watchdog / 2 {
             self.alive = Instant::now();

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// A value as it was written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Raw {
+pub enum Raw {
     /// A string of a file.
     Text(String),
     /// A number of a file, digits as they stand.
@@ -40,7 +40,7 @@ impl fmt::Display for Raw {
 
 impl Raw {
     /// A number in a range.
-    pub(super) fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, String>
+    pub fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, String>
     where
         T: FromStr + PartialOrd + fmt::Display,
     {
@@ -53,7 +53,7 @@ impl Raw {
     }
 
     /// On or off.
-    pub(super) fn switch(&self) -> Result<bool, String> {
+    pub fn switch(&self) -> Result<bool, String> {
         match self {
             Self::Switch(on) => Ok(*on),
             Self::Untyped(text) => text.parse().map_err(|_| TRUTH.to_owned()),
@@ -62,7 +62,7 @@ impl Raw {
     }
 
     /// Text that means something.
-    pub(super) fn text<T>(&self, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
+    pub fn text<T>(&self, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
         match self {
             Self::Text(text) | Self::Untyped(text) => parse(text),
             _ => Err("it has to be a string".to_owned()),
@@ -70,7 +70,7 @@ impl Raw {
     }
 
     /// Several of these; of a variable or a flag, with `between` between them.
-    pub(super) fn list<T>(
+    pub fn list<T>(
         &self,
         between: char,
         parse: impl Fn(&str) -> Result<T, String>,

@@ -1,23 +1,24 @@
-//! What the supervisor is told: by signals, by the clock, and by the file of its settings.
+//! What a service is told: by signals, by the clock, and by the file of its settings.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::notify::Notify;
 
-/// How often the sensor's own cost, its settings and its watchdog are looked at: all in one.
+/// How often the settings and the watchdog are looked at, and whatever else is to be looked at: all in one.
 const TICK: Duration = Duration::from_secs(1);
 
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub enum Word {
     /// SIGINT or SIGTERM: to end.
     End,
     /// SIGHUP: to read the settings again.
@@ -28,26 +29,35 @@ pub(super) enum Word {
     Tick,
 }
 
+/// Why a service would be deaf.
+#[derive(Debug, Error)]
+#[error("cannot handle {name}")]
+pub struct NoSignal {
+    name: &'static str,
+    source: io::Error,
+}
+
 /// Who is listened to; tells the service manager meanwhile that we live.
-pub(super) struct Told {
+pub struct Told {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
     tick: Interval,
     file: Watched,
     /// The service manager.
-    pub(super) notify: Notify,
+    pub notify: Notify,
 }
 
 impl Told {
     /// Listens from now on; `file` has been read.
-    pub(super) fn new(file: PathBuf) -> Result<Self> {
+    pub fn new(file: PathBuf) -> Result<Self, NoSignal> {
+        let handled = |name, kind| signal(kind).map_err(|source| NoSignal { name, source });
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("cannot handle SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("cannot handle SIGTERM")?,
-            hang_up: signal(SignalKind::hangup()).context("cannot handle SIGHUP")?,
+            interrupt: handled("SIGINT", SignalKind::interrupt())?,
+            terminate: handled("SIGTERM", SignalKind::terminate())?,
+            hang_up: handled("SIGHUP", SignalKind::hangup())?,
             tick,
             file: Watched::new(file),
             notify: Notify::of_environment(),
@@ -55,7 +65,7 @@ impl Told {
     }
 
     /// Waits for the next word.
-    pub(super) async fn next(&mut self) -> Word {
+    pub async fn next(&mut self) -> Word {
         tokio::select! {
             _ = self.interrupt.recv() => Word::End,
             _ = self.terminate.recv() => Word::End,
@@ -68,7 +78,7 @@ impl Told {
     }
 
     /// Waits for something else, and is alive all the same; who calls hears later what comes meanwhile.
-    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {
@@ -131,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_file_is_read_once_it_has_settled() {
-        let path = std::env::temp_dir().join(format!("wanglou-told-{}", std::process::id()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("settings.toml");
         let mut watched = Watched::new(path.clone());
         assert!(!watched.has_settled());
         fs::write(&path, "half").expect("a file");

@@ -26,7 +26,7 @@ impl<S: Subscriber> Layer<S> for Recorder {
         log.record(&Record {
             at: record::now(),
             level,
-            process: log.process.name(),
+            process: log.process.name,
             module: levels::module(target),
             id: &parts.id,
             message: &parts.message,

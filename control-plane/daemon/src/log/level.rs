@@ -14,11 +14,11 @@ pub enum Level {
     Alert,
     /// A critical condition.
     Critical,
-    /// Something does not work; goes out as an event too.
+    /// Something does not work; a sensor tells of it as an event too.
     Error,
     /// Something works less well than it could.
     Warning,
-    /// What an operator wants to know of a sensor that is well.
+    /// What an operator wants to know of a program that is well.
     Notice,
     /// What there is to know beyond.
     Info,

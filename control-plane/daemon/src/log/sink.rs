@@ -6,7 +6,7 @@ use super::journal::{self, Journal};
 use super::record::{self, Form, Record};
 use super::settings::{Destination, Settings};
 use super::stderr::Stderr;
-use super::{LOG, Level, PIPE, Process, ids};
+use super::{LOG, Level, PIPE, Process, Role, ids};
 
 /// Where a place that does not work is tried again, ns.
 const PAUSE: u64 = 10_000_000_000;
@@ -15,6 +15,7 @@ const PAUSE: u64 = 10_000_000_000;
 /// tried again later.
 #[derive(Debug)]
 pub(super) struct Sink {
+    program: &'static str,
     place: Place,
     stderr: Stderr,
     failing: Option<Failing>,
@@ -27,7 +28,7 @@ enum Place {
     Stderr,
     Files(Files),
     /// Opened when there is something to say.
-    Journal(Option<Journal>),
+    Journal(&'static str, Option<Journal>),
 }
 
 /// A place that does not work.
@@ -41,15 +42,16 @@ struct Failing {
 impl Sink {
     /// Standard error, in the form that suits what it is.
     pub(super) fn stderr(process: Process, looks_for_faults: bool) -> Self {
-        let form = match process {
+        let program = process.program;
+        let form = match process.role {
             _ if std::env::var_os(PIPE).is_some() => Form::Piped,
             _ if looks_for_faults => Form::Long,
-            Process::Supervisor if io::stderr().is_terminal() => Form::Short,
-            Process::Supervisor if journal::reads_stderr() => Form::Prefixed,
-            Process::Supervisor => Form::Long,
-            _ => Form::Short,
+            Role::Service if io::stderr().is_terminal() => Form::Short(program),
+            Role::Service if journal::reads_stderr() => Form::Prefixed,
+            Role::Service => Form::Long,
+            Role::Helper | Role::Other => Form::Short(program),
         };
-        Self { place: Place::Stderr, stderr: Stderr::new(form), failing: None, lost: 0 }
+        Self { program, place: Place::Stderr, stderr: Stderr::new(form), failing: None, lost: 0 }
     }
 
     /// Goes elsewhere.
@@ -57,9 +59,10 @@ impl Sink {
         self.failing = None;
         self.place = match settings.to {
             Destination::Stderr => Place::Stderr,
-            Destination::Journald => Place::Journal(None),
+            Destination::Journald => Place::Journal(self.program, None),
             Destination::Files => {
-                Place::Files(Files::new(settings.directory.clone(), settings.file_bytes))
+                let stem = self.program.strip_prefix("wanglou-").unwrap_or(self.program);
+                Place::Files(Files::new(settings.directory.clone(), stem, settings.file_bytes))
             }
         };
     }
@@ -119,7 +122,7 @@ impl Sink {
 
 /// What the log has to say of itself.
 fn own(id: &str, message: &str, write: &mut dyn FnMut(&Record<'_>)) {
-    let process = LOG.get().map_or("-", |log| log.process.name());
+    let process = LOG.get().map_or("-", |log| log.process.name);
     let (at, level) = (record::now(), Level::Warning);
     write(&Record { at, level, process, module: "log", id, message, fields: "" });
 }
@@ -129,7 +132,7 @@ impl Place {
         match self {
             Self::Stderr => "standard error".to_owned(),
             Self::Files(files) => files.directory.display().to_string(),
-            Self::Journal(_) => journal::SOCKET.to_owned(),
+            Self::Journal(..) => journal::SOCKET.to_owned(),
         }
     }
 
@@ -142,10 +145,10 @@ impl Place {
                 record.write(Form::Long, &mut line);
                 files.write(line.as_bytes())?;
             }
-            Self::Journal(journal) => {
+            Self::Journal(program, journal) => {
                 let mut open = match journal.take() {
                     Some(open) => open,
-                    None => Journal::open(Path::new(journal::SOCKET))?,
+                    None => Journal::open(Path::new(journal::SOCKET), program)?,
                 };
                 open.write(record)?;
                 *journal = Some(open);

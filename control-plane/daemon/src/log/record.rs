@@ -32,8 +32,8 @@ pub(super) struct Record<'a> {
 /// How a record is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For people who look on.
-    Short,
+    /// For people who look on, by the name of the program.
+    Short(&'static str),
     /// With all that there is.
     Long,
     /// For a journal that reads standard error: it knows the time, and takes the level as a prefix
@@ -50,7 +50,7 @@ impl Record<'_> {
         let begin = line.len();
         // Writing to a string cannot fail.
         _ = match form {
-            Form::Short => writeln!(line, "wanglou-sensor: {message}{fields}"),
+            Form::Short(program) => writeln!(line, "{program}: {message}{fields}"),
             Form::Long => {
                 let (at, id) = (self.time(), self.id_in_brackets());
                 writeln!(line, "{at} {level} {process} {module}{id}: {message}{fields}")
@@ -140,6 +140,8 @@ mod tests {
         fields: " error=EPERM",
     };
 
+    const SHORT: Form = Form::Short("wanglou-sensor");
+
     fn written(record: &Record<'_>, form: Form) -> String {
         let mut line = String::new();
         record.write(form, &mut line);
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn each_form_is_a_line() {
-        assert_eq!(written(&RECORD, Form::Short), "wanglou-sensor: not timed error=EPERM\n");
+        assert_eq!(written(&RECORD, SHORT), "wanglou-sensor: not timed error=EPERM\n");
         assert_eq!(
             written(&RECORD, Form::Long),
             "2026-11-22T09:35:00.123Z warning worker kernel::run_time [WL3008]: not timed error=EPERM\n"
@@ -162,7 +164,7 @@ mod tests {
     #[test]
     fn no_line_is_longer_than_a_pipe_takes_at_once() {
         let long = "ü".repeat(3000);
-        for form in [Form::Short, Form::Long, Form::Prefixed, Form::Piped] {
+        for form in [SHORT, Form::Long, Form::Prefixed, Form::Piped] {
             let line = written(&Record { message: &long, ..RECORD }, form);
             assert!(line.len() <= LONGEST && line.ends_with("ü\n"), "{form:?}: {}", line.len());
         }

@@ -9,7 +9,8 @@ use tracing_subscriber::layer::Context;
 
 use super::Level;
 
-const CRATE: &str = "wanglou_sensor";
+/// How the names of crates of ours begin.
+const OURS: &str = "wanglou_";
 
 /// From which level on messages are told, by module: `notice`, or `warning,kernel=debug,service=info`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +60,10 @@ impl Levels {
 
 /// The name by which people know a module: without the crate's, if that is ours.
 pub(super) fn module(target: &str) -> &str {
-    match target.strip_prefix(CRATE) {
-        Some("") => "main",
-        Some(rest) => rest.strip_prefix("::").unwrap_or(target),
-        None => target,
+    match target.split_once("::") {
+        Some((name, rest)) if name.starts_with(OURS) => rest,
+        None if target.starts_with(OURS) => "main",
+        _ => target,
     }
 }
 
@@ -131,7 +132,7 @@ mod tests {
         let levels: Levels = "warning, kernel=debug,kernel::log=err,tokio=off".parse().expect("so");
         assert_eq!(levels.of("wanglou_sensor::service::supervisor"), Level::Warning);
         assert_eq!(levels.of("wanglou_sensor::kernel::loader"), Level::Debug);
-        assert_eq!(levels.of("wanglou_sensor::kernel::log"), Level::Error);
+        assert_eq!(levels.of("wanglou_daemon::kernel::log"), Level::Error);
         assert_eq!(levels.of("wanglou_sensor::kernels"), Level::Warning);
         assert_eq!(levels.of("tokio::runtime"), Level::Emergency);
         assert_eq!(levels.to_string(), "warning,kernel=debug,kernel::log=error,tokio=emerg");

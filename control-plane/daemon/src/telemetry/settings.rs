@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What the sensor says of itself, and to whom.
+/// What a program says of itself, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Telemetry {
     /// Where it listens.
@@ -12,18 +12,11 @@ pub struct Telemetry {
     pub allow_remote: bool,
     /// Whether allocations are sampled for `/debug/pprof/heap`.
     pub heap_profile: bool,
-    /// Whether what was freed again is counted too; it keeps a record of every stack for ever.
-    pub heap_accumulated: bool,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self {
-            listen: Listen::Off,
-            allow_remote: false,
-            heap_profile: true,
-            heap_accumulated: false,
-        }
+        Self { listen: Listen::Off, allow_remote: false, heap_profile: true }
     }
 }
 

@@ -1,4 +1,4 @@
-//! From the worker's standard error to the supervisor's log.
+//! From the standard error of a process that a service has started to the service's log.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,15 +9,15 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::record::{self, LONGEST, Record};
-use super::{LOG, Level, ids};
+use super::{LOG, Level, Process, ids};
 
-/// Tells a process that a supervisor reads its standard error; the value is from which levels on.
+/// Tells a process that a service reads its standard error; the value is from which levels on.
 pub const PIPE: &str = "WANGLOU_LOG_PIPE";
 
-/// Reads in a row: what one has to say without end must not keep the supervisor from its work.
+/// Reads in a row: what one has to say without end must not keep the service from its work.
 const READS: usize = 32;
 
-/// The supervisor's end.
+/// The service's end.
 #[derive(Debug)]
 pub struct Ear {
     pipe: AsyncFd<OwnedFd>,
@@ -26,13 +26,15 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// A pipe: our end, and the one that is to be a child's standard error.
-    pub fn new() -> io::Result<(Self, OwnedFd)> {
+    /// A pipe: our end, and the one that is to be a child's standard error. `child` is who that is, and `helpers`
+    /// those that it may start itself.
+    pub fn new(child: Process, helpers: &'static [Process]) -> io::Result<(Self, OwnedFd)> {
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&ours, true)?;
         // SAFETY: the descriptor is ours and stays open and the same until it is dropped.
         let pipe = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
-        Ok((Self { pipe, lines: Lines::default(), over: false }, theirs))
+        let lines = Lines { child, helpers, line: Vec::new() };
+        Ok((Self { pipe, lines, over: false }, theirs))
     }
 
     /// Waits for something, and writes it to our log; for ever where nothing can come any more.
@@ -69,9 +71,14 @@ enum Found {
     End,
 }
 
-/// Lines, as they come; the last may have no end yet.
-#[derive(Debug, Default)]
-struct Lines(Vec<u8>);
+/// Lines, as they come.
+#[derive(Debug)]
+struct Lines {
+    child: Process,
+    helpers: &'static [Process],
+    /// One that has no end yet.
+    line: Vec<u8>,
+}
 
 impl Lines {
     fn read(&mut self, pipe: &AsyncFd<OwnedFd>) -> Found {
@@ -99,25 +106,32 @@ impl Lines {
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        let room = LONGEST.saturating_sub(self.0.len());
-        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let room = LONGEST.saturating_sub(self.line.len());
+        self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn end(&mut self) {
-        let line = std::mem::take(&mut self.0);
+        let line = std::mem::take(&mut self.line);
         if let (Some(log), false) = (LOG.get(), line.is_empty()) {
             let line = String::from_utf8_lossy(&line);
             match Record::of_pipe(&line) {
-                Some(record) => log.pass_on(&record),
-                None => log.record(&raw(&line, &mut String::new())),
+                Some(record) => log.pass_on(&record, self.is_last_word(&record)),
+                None => log.record(&raw(self.child.name, &line, &mut String::new())),
             }
         }
+    }
+
+    /// Whether who said it does not live to write it as an event.
+    fn is_last_word(&self, record: &Record<'_>) -> bool {
+        let ends = [ids::FAILED.code, ids::PANICKED.code].contains(&record.id);
+        let is_helper = self.helpers.iter().any(|helper| helper.name == record.process);
+        ends || is_helper && record.level <= Level::Error
     }
 }
 
 /// What was said without our log: by a library in C, or by what ends a process that cannot go on.
-fn raw<'a>(line: &str, message: &'a mut String) -> Record<'a> {
+fn raw<'a>(process: &'a str, line: &str, message: &'a mut String) -> Record<'a> {
     record::append(line, message);
     let (at, level, id) = (record::now(), Level::Warning, ids::RAW.code);
-    Record { at, level, process: "worker", module: "-", id, message, fields: "" }
+    Record { at, level, process, module: "-", id, message, fields: "" }
 }
