@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
-use crate::{build, build_ebpf, shell, tools};
+use crate::{build, build_ebpf, fleet, shell, tools};
 
 /// Arguments of `lint`.
 #[derive(clap::Args)]
@@ -27,6 +27,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     // The sensor embeds the probes, so that not even clippy can do without them.
     build_ebpf::run(workspace)?;
     build::have_make()?;
+    fleet::have_protoc()?;
     let mut clippy = workspace.cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     shell::run(&mut clippy)

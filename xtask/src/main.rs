@@ -4,6 +4,8 @@ mod bench;
 mod build;
 mod build_ebpf;
 mod debian;
+mod etcd;
+mod fleet;
 mod fuzz;
 mod kernels;
 mod lint;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, debian, fuzz, kernels};
+use crate::{build, debian, etcd, fleet, fuzz, kernels};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -31,6 +31,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     if let Err(error) = debian::ensure(&programs, "watching programs of others") {
         eprintln!("xtask: {error:#}");
     }
+    fleet::have_protoc()?;
     build_all(workspace)?;
     let mut total = cargo_test(workspace, args.nightly)?;
     if args.nightly {
@@ -53,6 +54,8 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
         .env("WANGLOU_SENSOR", workspace.release("wanglou-sensor"))
         .env("WANGLOU_TESTKIT_BIN", workspace.target.join("release"))
         .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
+    // Programs of the fleet are built with the tests, and as they are.
+    cargo.env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?);
     if ignored_too {
         cargo.arg("--include-ignored");
     }

@@ -67,6 +67,13 @@ impl<C: Config> ConfigCommand<C> {
                 let _ = write!(std::io::stdout(), "{effective}");
             }
             Self::Check { file } => {
+                let faults = effective.config.faults();
+                for fault in &faults {
+                    eprintln!("{}: {}: {fault}", C::PROGRAM, file.display());
+                }
+                if !faults.is_empty() {
+                    return ExitCode::FAILURE;
+                }
                 let settings = effective.places.len();
                 println!("{}: all is well: {settings} settings of its own", file.display());
             }

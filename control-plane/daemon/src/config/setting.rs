@@ -34,6 +34,11 @@ pub trait Config: Clone + Debug + Default + PartialEq + 'static {
     fn conflicts(effective: &Effective<Self>, problems: &mut Vec<Problem>) {
         let _ = (effective, problems);
     }
+
+    /// What else would keep the program from working, such as files that are missing: for `config check`, a line each.
+    fn faults(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A setting.

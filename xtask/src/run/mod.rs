@@ -1,4 +1,8 @@
-//! `run`: from a fresh clone to this host's processes on the terminal.
+//! `run`: from a fresh clone to a fleet of one: etcd, a replica of the control plane, a sensor that has joined it, and
+//! this host's processes on the terminal.
+
+mod background;
+mod fleet;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -16,9 +20,12 @@ pub(crate) struct Args {
     watch: Vec<String>,
 }
 
-/// Becomes the sensor, so that signals and the exit code are its own.
+/// Becomes the sensor, so that signals and the exit code are its own; the fleet ends with it.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let sensor = build::run(workspace)?;
+    if let Err(error) = fleet::start(workspace, &sensor) {
+        eprintln!("xtask: no fleet, only this host's events: {error:#}");
+    }
     let error =
         Command::new(&sensor).args(["watch", "--output", "pretty"]).args(&args.watch).exec();
     Err(anyhow!(error).context(format!("cannot start {}", sensor.display())))

@@ -1,0 +1,9 @@
+//! The operator's program against a scripted fleet: the real binary, real TLS, real terminals.
+
+mod bench;
+mod connecting;
+mod hosts;
+mod orders;
+mod others;
+mod pki;
+mod script;

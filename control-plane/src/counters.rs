@@ -1,0 +1,72 @@
+//! What a replica counts, beside what there is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock;
+
+/// One that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, by: usize) {
+        self.0.fetch_add(by as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$about:meta])* $name:ident,)*) => {
+        /// All of them.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            looked: AtomicU64,
+            $($name: Counter,)*
+        }
+
+        impl Counters {
+            $($(#[$about])* pub(crate) fn $name(&self) -> &Counter {
+                &self.$name
+            })*
+        }
+    };
+}
+
+counters! {
+    /// Connections of peers that are known.
+    accepted,
+    /// Connections whose other end is not, or not one of ours.
+    refused,
+    /// Connections of an address that had too many which said nothing.
+    crowded,
+    /// Streams of hosts.
+    opened,
+    /// Streams of hosts that come too often.
+    too_often,
+    /// Streams for which there is no place.
+    full,
+    /// Hosts that etcd has.
+    committed,
+    /// Hosts of batches that failed.
+    not_committed,
+    /// Orders that nobody who may has signed.
+    not_believed,
+    /// Orders that hosts refuse.
+    order_refused,
+}
+
+impl Counters {
+    /// The node looks around.
+    pub(crate) fn looks(&self) {
+        self.looked.store(clock::millis(), Ordering::Relaxed);
+    }
+
+    /// Since it did so last.
+    pub(crate) fn since_look(&self) -> Duration {
+        Duration::from_millis(clock::millis().saturating_sub(self.looked.load(Ordering::Relaxed)))
+    }
+}

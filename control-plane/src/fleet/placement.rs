@@ -1,0 +1,503 @@
+//! What etcd should say of this replica's hosts, and what is to be changed there so that it does.
+//!
+//! Only what is wanted last matters: a host that comes and goes between two transactions is written once. At any time a
+//! host is in at most one batch that is under way.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use wanglou_api::identity::Name;
+
+use super::leases::{LeaseId, Leases};
+
+/// A stream of a host, as etcd is to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Here {
+    /// Which of the host's streams.
+    pub(crate) session: u64,
+    /// Which start of the sensor.
+    pub(crate) instance: String,
+    /// Of the certificate, in hexadecimal.
+    pub(crate) serial: String,
+    /// By this replica's clock, RFC 3339.
+    pub(crate) since: String,
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Which of the host's streams.
+    pub(crate) session: u64,
+    /// It said goodbye.
+    pub(crate) goodbye: bool,
+    /// By this replica's clock, RFC 3339.
+    pub(crate) time: String,
+}
+
+/// What to change about one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Its key is to say that it is here, whoever had it before.
+    Register { host: Name, here: Here, lease: LeaseId },
+    /// Its key is gone behind our back: put again, unless another replica has put one.
+    Repair { host: Name, here: Here, lease: LeaseId },
+    /// Its key goes, if it is still on this lease, which only this replica has, and its end is written.
+    End { host: Name, lease: LeaseId, ended: Ended },
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done, at this revision.
+    Done(i64),
+    /// The key is another one: another replica has the host.
+    Taken,
+}
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+enum Wanted {
+    Here(Here),
+    Ended(Ended),
+}
+
+/// What etcd has of us.
+#[derive(Clone, Debug)]
+struct Written {
+    /// `None`: nobody knows whether the last transaction was committed.
+    session: Option<u64>,
+    lease: LeaseId,
+    revision: i64,
+    /// The key is gone, and nobody told us to.
+    vanished: bool,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    leases: Leases,
+    wanted: HashMap<Name, Wanted>,
+    written: HashMap<Name, Written>,
+    /// Hosts of which etcd may not say what is wanted, the oldest first; each once.
+    due: VecDeque<Name>,
+    is_due: HashSet<Name>,
+    under_way: HashSet<Name>,
+}
+
+impl Placement {
+    /// With so many hosts on a lease at most.
+    pub(crate) fn new(hosts_per_lease: usize) -> Self {
+        Self {
+            leases: Leases::new(hosts_per_lease),
+            wanted: HashMap::new(),
+            written: HashMap::new(),
+            due: VecDeque::new(),
+            is_due: HashSet::new(),
+            under_way: HashSet::new(),
+        }
+    }
+
+    /// A host is here.
+    pub(crate) fn here(&mut self, host: &Name, here: Here) {
+        self.wanted.insert(host.clone(), Wanted::Here(here));
+        self.mark(host);
+    }
+
+    /// A host is no longer here.
+    pub(crate) fn ended(&mut self, host: &Name, ended: Ended) {
+        self.wanted.insert(host.clone(), Wanted::Ended(ended));
+        self.mark(host);
+    }
+
+    /// A host is another replica's now, and none of our business.
+    pub(crate) fn taken(&mut self, host: &Name) {
+        self.wanted.remove(host);
+        self.written.remove(host);
+        self.leases.remove(host);
+    }
+
+    /// Whether what somebody else put at a revision is later than what we did, and than what we are about to do.
+    pub(crate) fn is_news(&self, host: &Name, revision: i64) -> bool {
+        let is_ours_to_come = self.is_due.contains(host) || self.under_way.contains(host);
+        !is_ours_to_come && self.written.get(host).is_none_or(|written| written.revision < revision)
+    }
+
+    /// The key of a host that should be here is gone, and at this revision nobody had put another one.
+    pub(crate) fn vanished(&mut self, host: &Name, revision: i64) {
+        // What we have written since is still there.
+        if let Some(written) = self.written.get_mut(host)
+            && written.revision < revision
+        {
+            written.vanished = true;
+            self.mark(host);
+        }
+    }
+
+    /// A lease is there.
+    pub(crate) fn granted(&mut self, lease: LeaseId) {
+        self.leases.add(lease);
+    }
+
+    /// A lease is gone, and all keys that were on it.
+    pub(crate) fn lost(&mut self, lease: LeaseId) {
+        for host in self.leases.lose(lease) {
+            if let Some(written) = self.written.get_mut(&host) {
+                written.vanished = true;
+            }
+            self.mark(&host);
+        }
+    }
+
+    /// How many leases are needed before all that is due can be written.
+    pub(crate) fn missing_leases(&self) -> usize {
+        let is_new = |host: &&Name| {
+            matches!(self.wanted.get(*host), Some(Wanted::Here(_))) && !self.leases.has(host)
+        };
+        self.leases.missing(self.due.iter().filter(is_new).count())
+    }
+
+    /// All leases, to be renewed.
+    pub(crate) fn leases(&self) -> Vec<LeaseId> {
+        self.leases.iter().collect()
+    }
+
+    /// Leases that nobody is on any more, to be revoked; there is nothing of them here from now on.
+    pub(crate) fn take_empty_leases(&mut self) -> Vec<LeaseId> {
+        if self.due.is_empty() && self.under_way.is_empty() {
+            self.leases.take_empty()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// So many changes at most, no host twice; they are under way until [`done`](Self::done) or
+    /// [`failed`](Self::failed).
+    pub(crate) fn take(&mut self, most: usize) -> Vec<Change> {
+        let mut batch = Vec::new();
+        let mut waiting = Vec::new();
+        while batch.len() < most
+            && let Some(host) = self.due.pop_front()
+        {
+            if self.under_way.contains(&host) {
+                waiting.push(host);
+                continue;
+            }
+            match self.change(&host) {
+                Ok(Some(change)) => {
+                    self.is_due.remove(&host);
+                    self.under_way.insert(host);
+                    batch.push(change);
+                }
+                Ok(None) => {
+                    self.is_due.remove(&host);
+                }
+                Err(NoLease) => waiting.push(host),
+            }
+        }
+        for host in waiting.into_iter().rev() {
+            self.due.push_front(host);
+        }
+        batch
+    }
+
+    /// Is there nothing to be taken, and nothing to be waited for?
+    #[cfg(test)]
+    fn is_settled(&self) -> bool {
+        self.due.is_empty() && self.under_way.is_empty()
+    }
+
+    /// A batch has been committed; hosts that another replica has.
+    pub(crate) fn done(&mut self, batch: Vec<Change>, outcomes: &[Outcome]) -> Vec<Name> {
+        let mut taken = Vec::new();
+        for (change, outcome) in batch.into_iter().zip(outcomes) {
+            let host = change.host().clone();
+            self.under_way.remove(&host);
+            match (change, *outcome) {
+                (
+                    Change::Register { here, lease, .. } | Change::Repair { here, lease, .. },
+                    Outcome::Done(revision),
+                ) => {
+                    let session = Some(here.session);
+                    let written = Written { session, lease, revision, vanished: false };
+                    self.written.insert(host.clone(), written);
+                }
+                (Change::End { ended, .. }, _) => {
+                    // Whoever has it now ends it.
+                    self.written.remove(&host);
+                    if matches!(self.wanted.get(&host), Some(Wanted::Ended(it)) if *it == ended) {
+                        self.wanted.remove(&host);
+                        self.leases.remove(&host);
+                    }
+                }
+                (Change::Repair { .. }, Outcome::Taken) => {
+                    self.taken(&host);
+                    taken.push(host.clone());
+                }
+                (Change::Register { .. }, Outcome::Taken) => {}
+            }
+            if !self.says_what_is_wanted(&host) {
+                self.mark(&host);
+            }
+        }
+        taken
+    }
+
+    /// Nobody knows whether a batch has been committed: all of it is due again.
+    pub(crate) fn failed(&mut self, batch: &[Change]) {
+        for change in batch {
+            let host = change.host();
+            self.under_way.remove(host);
+            self.mark(host);
+            if let Change::Register { lease, .. } | Change::Repair { lease, .. } = change {
+                let written = self.written.get(host);
+                let (revision, vanished) =
+                    written.map_or((0, false), |it| (it.revision, it.vanished));
+                let unsure = Written { session: None, lease: *lease, revision, vanished };
+                self.written.insert(host.clone(), unsure);
+            }
+        }
+    }
+
+    fn says_what_is_wanted(&self, host: &Name) -> bool {
+        match (self.wanted.get(host), self.written.get(host)) {
+            (None, _) => true,
+            (Some(Wanted::Here(here)), Some(written)) => {
+                written.session == Some(here.session) && !written.vanished
+            }
+            (Some(_), _) => false,
+        }
+    }
+
+    fn mark(&mut self, host: &Name) {
+        if self.is_due.insert(host.clone()) {
+            self.due.push_back(host.clone());
+        }
+    }
+
+    /// What makes etcd say what is wanted of a host; nothing if it does.
+    fn change(&mut self, host: &Name) -> Result<Option<Change>, NoLease> {
+        let Some(wanted) = self.wanted.get(host) else { return Ok(None) };
+        let written = self.written.get(host);
+        match wanted {
+            Wanted::Here(here) => {
+                if self.says_what_is_wanted(host) {
+                    return Ok(None);
+                }
+                let same = written.filter(|written| written.session == Some(here.session));
+                let (is_repair, here) = (same.is_some(), here.clone());
+                let lease = self.leases.place(host).ok_or(NoLease)?;
+                let host = host.clone();
+                Ok(Some(if is_repair {
+                    Change::Repair { host, here, lease }
+                } else {
+                    Change::Register { host, here, lease }
+                }))
+            }
+            Wanted::Ended(ended) => {
+                if let Some(written) = written {
+                    let (host, lease) = (host.clone(), written.lease);
+                    return Ok(Some(Change::End { host, lease, ended: ended.clone() }));
+                }
+                // It came and went before anything was written.
+                self.wanted.remove(host);
+                self.leases.remove(host);
+                Ok(None)
+            }
+        }
+    }
+}
+
+struct NoLease;
+
+impl Change {
+    /// Whose it is.
+    pub(crate) fn host(&self) -> &Name {
+        match self {
+            Self::Register { host, .. } | Self::Repair { host, .. } | Self::End { host, .. } => {
+                host
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn host(n: u8) -> Name {
+        format!("host-{n}").parse().expect("a name")
+    }
+
+    fn here(session: u64) -> Here {
+        Here { session, instance: "a".to_owned(), serial: "1".to_owned(), since: String::new() }
+    }
+
+    fn ended(session: u64) -> Ended {
+        Ended { session, goodbye: true, time: String::new() }
+    }
+
+    fn with_lease() -> Placement {
+        let mut placement = Placement::new(10);
+        placement.granted(7);
+        placement
+    }
+
+    /// Commits all of a batch at a revision.
+    fn commit(placement: &mut Placement, revision: i64) -> Vec<Change> {
+        let batch = placement.take(120);
+        let outcomes = vec![Outcome::Done(revision); batch.len()];
+        assert!(placement.done(batch.clone(), &outcomes).is_empty());
+        batch
+    }
+
+    #[test]
+    fn a_host_is_registered_once_there_is_a_lease() {
+        let mut placement = Placement::new(10);
+        placement.here(&host(1), here(1));
+        assert!(placement.take(120).is_empty());
+        assert_eq!(placement.missing_leases(), 1);
+        placement.granted(7);
+        assert_eq!(placement.missing_leases(), 0);
+        let wanted = Change::Register { host: host(1), here: here(1), lease: 7 };
+        assert_eq!(commit(&mut placement, 3), [wanted]);
+        assert!(placement.is_settled() && placement.take(120).is_empty());
+    }
+
+    #[test]
+    fn it_is_ended_where_it_was_written_and_its_room_is_free_again() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        commit(&mut placement, 3);
+        placement.ended(&host(1), ended(1));
+        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        assert_eq!(commit(&mut placement, 4), [wanted]);
+        assert!(placement.is_settled());
+        placement.granted(8);
+        assert_eq!(placement.take_empty_leases().len(), 1);
+    }
+
+    #[test]
+    fn who_comes_and_goes_in_between_is_not_written() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        placement.ended(&host(1), ended(1));
+        assert!(placement.take(120).is_empty() && placement.is_settled());
+    }
+
+    #[test]
+    fn what_happens_meanwhile_comes_after() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        let first = placement.take(120);
+        placement.ended(&host(1), ended(1));
+        assert!(placement.take(120).is_empty() && !placement.is_settled());
+        placement.done(first, &[Outcome::Done(3)]);
+        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        assert_eq!(commit(&mut placement, 4), [wanted]);
+    }
+
+    #[test]
+    fn a_key_that_vanished_is_repaired_and_who_moved_is_let_go() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        commit(&mut placement, 3);
+        // What was deleted before we wrote is another one's.
+        placement.vanished(&host(1), 2);
+        assert!(placement.take(120).is_empty());
+        placement.vanished(&host(1), 5);
+        let batch = placement.take(120);
+        assert_eq!(batch, [Change::Repair { host: host(1), here: here(1), lease: 7 }]);
+        assert_eq!(placement.done(batch, &[Outcome::Taken]), [host(1)]);
+        assert!(placement.is_settled());
+    }
+
+    #[test]
+    fn who_was_on_a_lost_lease_is_put_on_another() {
+        let mut placement = with_lease();
+        for n in 0..3 {
+            placement.here(&host(n), here(1));
+        }
+        assert_eq!(commit(&mut placement, 3).len(), 3);
+        placement.lost(7);
+        assert_eq!((placement.take(120).len(), placement.missing_leases()), (0, 1));
+        placement.granted(8);
+        let batch = commit(&mut placement, 4);
+        assert_eq!(batch.len(), 3);
+        assert!(batch.iter().all(|it| matches!(it, Change::Repair { lease: 8, .. })));
+    }
+
+    #[test]
+    fn what_may_have_been_written_is_ended_too() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        let batch = placement.take(120);
+        placement.ended(&host(1), ended(1));
+        placement.failed(&batch);
+        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        assert_eq!(commit(&mut placement, 3), [wanted]);
+        assert!(placement.is_settled());
+    }
+
+    #[test]
+    fn what_failed_is_due_again() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        let batch = placement.take(120);
+        placement.failed(&batch);
+        assert_eq!(commit(&mut placement, 3), batch);
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order, in the end etcd says what is wanted, and nothing is left to do.
+        #[test]
+        fn it_ends_as_wanted(steps in prop::collection::vec((0..7_u8, 0..4_u8), 0..120)) {
+            let mut placement = Placement::new(2);
+            let (mut etcd, mut wanted) = (HashMap::new(), HashMap::new());
+            let (mut revision, mut session, mut lease) = (1_i64, 0_u64, 0_i64);
+            let mut open: Vec<Vec<Change>> = Vec::new();
+            let apply = |placement: &mut Placement, etcd: &mut HashMap<Name, (u64, LeaseId)>, batch: Vec<Change>, revision: &mut i64| {
+                *revision += 1;
+                let outcomes: Vec<_> = batch.iter().map(|change| match change {
+                    Change::Register { host, here, lease } => { etcd.insert(host.clone(), (here.session, *lease)); Outcome::Done(*revision) }
+                    Change::Repair { host, .. } if etcd.contains_key(host) => Outcome::Taken,
+                    Change::Repair { host, here, lease } => { etcd.insert(host.clone(), (here.session, *lease)); Outcome::Done(*revision) }
+                    Change::End { host, lease, .. } if etcd.get(host).is_some_and(|it| it.1 == *lease) => { etcd.remove(host); Outcome::Done(*revision) }
+                    Change::End { .. } => Outcome::Taken,
+                }).collect();
+                placement.done(batch, &outcomes)
+            };
+            for (step, n) in steps {
+                match step {
+                    0 | 1 => { session += 1; placement.here(&host(n), here(session)); wanted.insert(host(n), session); }
+                    2 => if let Some(session) = wanted.remove(&host(n)) { placement.ended(&host(n), ended(session)); },
+                    3 => open.push(placement.take(3)),
+                    4 => if let Some(batch) = open.pop() { apply(&mut placement, &mut etcd, batch, &mut revision); },
+                    // Nobody knows whether it has been committed: it was, or it was not.
+                    5 => if let Some(batch) = open.pop() {
+                        if n % 2 == 0 {
+                            let mut twin = Placement::new(2);
+                            apply(&mut twin, &mut etcd, batch.clone(), &mut revision);
+                        }
+                        placement.failed(&batch);
+                    },
+                    _ => if etcd.remove(&host(n)).is_some() { revision += 1; placement.vanished(&host(n), revision); },
+                }
+            }
+            for batch in open {
+                apply(&mut placement, &mut etcd, batch, &mut revision);
+            }
+            for _ in 0..20 {
+                for _ in 0..placement.missing_leases() {
+                    lease += 1;
+                    placement.granted(lease);
+                }
+                let batch = placement.take(3);
+                apply(&mut placement, &mut etcd, batch, &mut revision);
+            }
+            prop_assert!(placement.is_settled());
+            let seen: HashMap<_, _> = etcd.into_iter().map(|(host, (session, _))| (host, session)).collect();
+            prop_assert_eq!(seen, wanted);
+        }
+    }
+}

@@ -1,0 +1,509 @@
+//! Hosts whose streams end at this replica.
+//!
+//! ```text
+//!            hello                    the stream breaks            GRACE_MS without another
+//!  (none) ──────────▶ open, registered ───────────────▶ suspect ──────────────────────────▶ ended: lost
+//!                       │ goodbye: ended        ▲ hello │
+//!                       ▼                       └───────┘
+//! ```
+//!
+//! A host may come back here before the old stream is known to be broken: of two streams of the same instance the later
+//! one is the host's. Of two instances with the same id, as after a disk was copied, the one that was here first is
+//! asked whether it lives; if it does, both do, and the later one is its twin. A host that another replica has registered
+//! has moved there, if it is the same instance; else there is a twin at each, and the other replica says which is the host.
+
+use std::collections::{BTreeSet, HashMap};
+
+use wanglou_api::identity::Name;
+
+use super::Millis;
+
+/// Long enough for a sensor to come back after its connection broke.
+pub(crate) const GRACE_MS: Millis = 5_000;
+/// Long enough for one that was sent elsewhere to be there.
+pub(crate) const MOVE_MS: Millis = 30_000;
+/// Time for the older of two instances to answer.
+pub(crate) const PROBE_MS: Millis = 10_000;
+
+/// A stream, unique in this process.
+pub(crate) type StreamId = u64;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Do {
+    /// The host is here: its live key is to say so, with this session.
+    Register { host: Name, session: StreamId },
+    /// The host is no longer here: its live key is to go, and its end is to be written.
+    End { host: Name, session: StreamId, goodbye: bool },
+    /// This stream is to be closed: another one is the host's.
+    Close { stream: StreamId },
+    /// The host of this stream is to be asked whether it lives.
+    Probe { stream: StreamId },
+    /// There is another machine, or is no longer, that calls itself the same.
+    Twins { host: Name, instances: Vec<String> },
+    /// The host is suspect, or is no longer.
+    Suspect { host: Name, is: bool },
+    /// The host is another replica's, and has no stream here any more.
+    Left { host: Name },
+}
+
+/// One stream of a host.
+#[derive(Clone, Debug)]
+struct Stream {
+    id: StreamId,
+    instance: String,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// The one that counts.
+    stream: Stream,
+    /// It is broken, and until when another may take its place.
+    broken: Option<Millis>,
+    /// Another replica has registered another machine with the same id: what is here is not written.
+    elsewhere: bool,
+    /// Streams of other machines.
+    twins: Vec<Stream>,
+    /// That came while the first is being asked.
+    waiting: Option<(Stream, Millis)>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_host: HashMap<Name, Session>,
+    /// When something is due for whom.
+    due: BTreeSet<(Millis, Name)>,
+}
+
+impl Sessions {
+    /// A stream has said hello.
+    pub(crate) fn hello(
+        &mut self,
+        host: &Name,
+        id: StreamId,
+        instance: String,
+        now: Millis,
+    ) -> Vec<Do> {
+        let stream = Stream { id, instance };
+        let Some(session) = self.by_host.get_mut(host) else {
+            self.by_host.insert(host.clone(), Session::new(stream, Vec::new()));
+            return vec![Do::Register { host: host.clone(), session: id }];
+        };
+        if session.elsewhere && session.stream.instance != stream.instance {
+            // Which of those is here again nobody can say but itself: it has come, and so it lives.
+            session.elsewhere = false;
+            session.twins.retain(|twin| twin.instance != stream.instance);
+            let older = std::mem::replace(&mut session.stream, stream);
+            session.twins.push(older);
+            return vec![Do::Register { host: host.clone(), session: id }, session.twins_of(host)];
+        }
+        if session.broken.is_some() || session.stream.instance == stream.instance {
+            return self.replace(host, stream);
+        }
+        if let Some(twin) = session.twins.iter_mut().find(|twin| twin.instance == stream.instance) {
+            let old = std::mem::replace(twin, stream);
+            return vec![Do::Close { stream: old.id }];
+        }
+        // The older may be the same machine before it lost its power.
+        let mut todo = vec![Do::Probe { stream: session.stream.id }];
+        if let Some((before, _)) = session.waiting.replace((stream, now)) {
+            todo.push(Do::Close { stream: before.id });
+        }
+        self.due.insert((now + PROBE_MS, host.clone()));
+        todo
+    }
+
+    /// The host of a stream has answered, to whatever it was.
+    pub(crate) fn answered(&mut self, host: &Name, id: StreamId) -> Vec<Do> {
+        let Some(session) = self.by_host.get_mut(host) else { return Vec::new() };
+        if session.stream.id != id {
+            return Vec::new();
+        }
+        let Some((twin, _)) = session.waiting.take() else { return Vec::new() };
+        session.twins.push(twin);
+        vec![session.twins_of(host)]
+    }
+
+    /// A stream has broken.
+    pub(crate) fn broken(&mut self, host: &Name, id: StreamId, now: Millis) -> Vec<Do> {
+        self.breaks(host, id, now, GRACE_MS)
+    }
+
+    /// A stream goes to another replica: it is given more time to be there.
+    pub(crate) fn moves(&mut self, host: &Name, id: StreamId, now: Millis) -> Vec<Do> {
+        self.breaks(host, id, now, MOVE_MS)
+    }
+
+    fn breaks(&mut self, host: &Name, id: StreamId, now: Millis, grace: Millis) -> Vec<Do> {
+        let Some(session) = self.by_host.get_mut(host) else { return Vec::new() };
+        if session.stream.id != id {
+            return session.forget(host, id);
+        }
+        if session.elsewhere {
+            return self.leave(host);
+        }
+        if let Some((waiting, _)) = session.waiting.take() {
+            return self.replace(host, waiting);
+        }
+        if session.broken.is_some() {
+            return Vec::new();
+        }
+        session.broken = Some(now + grace);
+        self.due.insert((now + grace, host.clone()));
+        vec![Do::Suspect { host: host.clone(), is: true }]
+    }
+
+    /// A stream has said goodbye.
+    pub(crate) fn goodbye(&mut self, host: &Name, id: StreamId) -> Vec<Do> {
+        let Some(session) = self.by_host.get_mut(host) else { return Vec::new() };
+        if session.stream.id != id {
+            session.forget(host, id)
+        } else if session.elsewhere {
+            self.leave(host)
+        } else {
+            self.end(host, true)
+        }
+    }
+
+    /// Another replica has registered the host, with this instance: it has moved there, or is another machine.
+    pub(crate) fn taken(&mut self, host: &Name, instance: &str) -> Vec<Do> {
+        let Some(session) = self.by_host.get_mut(host) else { return Vec::new() };
+        let mut todo = Vec::new();
+        session.twins.extend(session.waiting.take().map(|(stream, _)| stream));
+        session.twins.retain(|twin| {
+            let has_moved = twin.instance == instance;
+            if has_moved {
+                todo.push(Do::Close { stream: twin.id });
+            }
+            !has_moved
+        });
+        session.elsewhere = true;
+        let has_moved = session.stream.instance == instance;
+        if has_moved && session.broken.is_none() {
+            todo.push(Do::Close { stream: session.stream.id });
+        }
+        if has_moved || session.broken.is_some() {
+            todo.extend(self.leave(host));
+        } else {
+            todo.push(session.twins_of(host));
+        }
+        todo
+    }
+
+    /// No replica has the host any more: if it is here it is to be written again.
+    pub(crate) fn freed(&mut self, host: &Name) -> Vec<Do> {
+        let Some(session) = self.by_host.get_mut(host) else { return Vec::new() };
+        if !std::mem::take(&mut session.elsewhere) {
+            return Vec::new();
+        }
+        vec![
+            Do::Register { host: host.clone(), session: session.stream.id },
+            session.twins_of(host),
+        ]
+    }
+
+    /// Time has passed.
+    pub(crate) fn advance(&mut self, now: Millis) -> Vec<Do> {
+        let mut todo = Vec::new();
+        while let Some((at, _)) = self.due.first()
+            && *at <= now
+            && let Some((_, host)) = self.due.pop_first()
+        {
+            let Some(session) = self.by_host.get_mut(&host) else { continue };
+            if session.broken.is_some_and(|until| now >= until) {
+                todo.extend(self.end(&host, false));
+            } else if session.waiting.as_ref().is_some_and(|(_, since)| now >= since + PROBE_MS)
+                && let Some((waiting, _)) = session.waiting.take()
+            {
+                todo.extend(self.replace(&host, waiting));
+            }
+        }
+        todo
+    }
+
+    /// Whether a host is here.
+    pub(crate) fn has(&self, host: &Name) -> bool {
+        self.by_host.contains_key(host)
+    }
+
+    /// All streams of a host that are open here, the one that counts first.
+    pub(crate) fn streams(&self, host: &Name) -> impl Iterator<Item = StreamId> {
+        let session = self.by_host.get(host);
+        let first = session.filter(|session| session.broken.is_none()).map(|it| it.stream.id);
+        let others = session.into_iter().flat_map(|session| {
+            session.twins.iter().chain(session.waiting.iter().map(|(stream, _)| stream))
+        });
+        first.into_iter().chain(others.map(|stream| stream.id))
+    }
+
+    /// The session that a host's live key should have, if it is here.
+    #[cfg(test)]
+    fn of(&self, host: &Name) -> Option<StreamId> {
+        self.by_host.get(host).filter(|session| !session.elsewhere).map(|session| session.stream.id)
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.by_host.len()
+    }
+
+    /// The host's stream is another one from now on.
+    fn replace(&mut self, host: &Name, stream: Stream) -> Vec<Do> {
+        let Some(session) = self.by_host.get_mut(host) else { return Vec::new() };
+        let (id, was_broken) = (stream.id, session.broken.take());
+        let old = std::mem::replace(&mut session.stream, stream);
+        if session.elsewhere {
+            return vec![Do::Close { stream: old.id }];
+        }
+        let mut todo = vec![Do::Register { host: host.clone(), session: id }];
+        match was_broken {
+            Some(_) => todo.push(Do::Suspect { host: host.clone(), is: false }),
+            None => todo.push(Do::Close { stream: old.id }),
+        }
+        todo
+    }
+
+    fn end(&mut self, host: &Name, goodbye: bool) -> Vec<Do> {
+        let Some(session) = self.by_host.remove(host) else { return Vec::new() };
+        let ended = Do::End { host: host.clone(), session: session.stream.id, goodbye };
+        // Whoever else calls itself the same is all that is left of it.
+        let Some((next, others)) = session.others() else { return vec![ended] };
+        let id = next.id;
+        let session = Session::new(next, others);
+        let told = session.twins_of(host);
+        self.by_host.insert(host.clone(), session);
+        vec![ended, Do::Register { host: host.clone(), session: id }, told]
+    }
+
+    /// The stream that counts here is over, and another replica has the host.
+    fn leave(&mut self, host: &Name) -> Vec<Do> {
+        let Some(session) = self.by_host.remove(host) else { return Vec::new() };
+        let Some((next, others)) = session.others() else {
+            return vec![Do::Left { host: host.clone() }];
+        };
+        let session = Session { elsewhere: true, ..Session::new(next, others) };
+        let told = session.twins_of(host);
+        self.by_host.insert(host.clone(), session);
+        vec![told]
+    }
+}
+
+impl Session {
+    fn new(stream: Stream, twins: Vec<Stream>) -> Self {
+        Self { stream, broken: None, elsewhere: false, twins, waiting: None }
+    }
+
+    /// All but the stream that counts: the next that does, and the rest.
+    fn others(self) -> Option<(Stream, Vec<Stream>)> {
+        let mut others = self.twins;
+        others.extend(self.waiting.map(|(stream, _)| stream));
+        let next = others.pop()?;
+        Some((next, others))
+    }
+
+    /// One of those that do not count is gone.
+    fn forget(&mut self, host: &Name, id: StreamId) -> Vec<Do> {
+        if self.waiting.as_ref().is_some_and(|(stream, _)| stream.id == id) {
+            self.waiting = None;
+        }
+        let before = self.twins.len();
+        self.twins.retain(|twin| twin.id != id);
+        if self.twins.len() == before { Vec::new() } else { vec![self.twins_of(host)] }
+    }
+
+    /// All instances but the one that is the host.
+    fn twins_of(&self, host: &Name) -> Do {
+        let here = self.elsewhere.then_some(&self.stream);
+        let instances = here.into_iter().chain(&self.twins);
+        let instances = instances.map(|twin| twin.instance.clone()).collect();
+        Do::Twins { host: host.clone(), instances }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn host() -> Name {
+        "web".parse().expect("a name")
+    }
+
+    fn register(session: StreamId) -> Do {
+        Do::Register { host: host(), session }
+    }
+
+    fn suspect(is: bool) -> Do {
+        Do::Suspect { host: host(), is }
+    }
+
+    fn end(session: StreamId, goodbye: bool) -> Do {
+        Do::End { host: host(), session, goodbye }
+    }
+
+    fn twins(instances: &[&str]) -> Do {
+        Do::Twins { host: host(), instances: instances.iter().map(|&it| it.to_owned()).collect() }
+    }
+
+    /// One stream of instance `a`.
+    fn one() -> Sessions {
+        let mut sessions = Sessions::default();
+        assert_eq!(sessions.hello(&host(), 1, "a".to_owned(), 0), [register(1)]);
+        sessions
+    }
+
+    #[test]
+    fn who_does_not_come_back_is_lost_after_the_grace() {
+        let mut sessions = one();
+        assert_eq!(sessions.broken(&host(), 1, 100), [suspect(true)]);
+        assert!(sessions.advance(5_099).is_empty());
+        assert_eq!(sessions.advance(5_100), [end(1, false)]);
+        assert_eq!((sessions.len(), sessions.due.len()), (0, 0));
+    }
+
+    #[test]
+    fn who_comes_back_is_not() {
+        let mut sessions = one();
+        sessions.broken(&host(), 1, 100);
+        assert_eq!(sessions.hello(&host(), 2, "a".to_owned(), 200), [register(2), suspect(false)]);
+        assert!(sessions.advance(60_000).is_empty());
+        assert!(sessions.broken(&host(), 1, 60_001).is_empty());
+        assert_eq!(sessions.of(&host()), Some(2));
+    }
+
+    #[test]
+    fn who_comes_again_before_the_old_stream_is_known_to_be_broken_is_the_same() {
+        let mut sessions = one();
+        let todo = sessions.hello(&host(), 2, "a".to_owned(), 1);
+        assert_eq!(todo, [register(2), Do::Close { stream: 1 }]);
+        assert!(sessions.broken(&host(), 1, 2).is_empty());
+    }
+
+    #[test]
+    fn who_says_goodbye_is_gone_at_once() {
+        assert_eq!(one().goodbye(&host(), 1), [end(1, true)]);
+    }
+
+    #[test]
+    fn a_copied_disk_makes_twins_and_they_are_told_apart() {
+        let mut sessions = one();
+        assert_eq!(sessions.hello(&host(), 2, "b".to_owned(), 10), [Do::Probe { stream: 1 }]);
+        assert_eq!(sessions.answered(&host(), 1), [twins(&["b"])]);
+        // The twin comes back as itself.
+        let again = sessions.hello(&host(), 3, "b".to_owned(), 20);
+        assert_eq!(again, [Do::Close { stream: 2 }]);
+        assert!(sessions.broken(&host(), 2, 30).is_empty());
+        assert_eq!(sessions.broken(&host(), 3, 40), [twins(&[])]);
+        assert_eq!(sessions.of(&host()), Some(1));
+    }
+
+    #[test]
+    fn a_machine_that_lost_its_power_is_no_twin_of_itself() {
+        let mut sessions = one();
+        sessions.hello(&host(), 2, "b".to_owned(), 10);
+        assert_eq!(sessions.advance(10_010), [register(2), Do::Close { stream: 1 }]);
+        let mut sessions = one();
+        sessions.hello(&host(), 2, "b".to_owned(), 10);
+        assert_eq!(sessions.broken(&host(), 1, 20), [register(2), Do::Close { stream: 1 }]);
+    }
+
+    #[test]
+    fn when_the_first_is_gone_its_twin_is_the_host() {
+        let mut sessions = one();
+        sessions.hello(&host(), 2, "b".to_owned(), 10);
+        sessions.answered(&host(), 1);
+        assert_eq!(sessions.goodbye(&host(), 1), [end(1, true), register(2), twins(&[])]);
+    }
+
+    fn left() -> Do {
+        Do::Left { host: host() }
+    }
+
+    #[test]
+    fn a_twin_at_another_replica_is_no_move() {
+        let mut sessions = one();
+        assert_eq!(sessions.taken(&host(), "b"), [twins(&["a"])]);
+        assert_eq!(sessions.streams(&host()).collect::<Vec<_>>(), [1]);
+        // Once the other one is gone, this is the host again.
+        assert_eq!(sessions.freed(&host()), [register(1), twins(&[])]);
+        assert!(sessions.freed(&host()).is_empty());
+        sessions.taken(&host(), "b");
+        assert_eq!(sessions.broken(&host(), 1, 10), [left()]);
+        assert_eq!(sessions.len(), 0);
+    }
+
+    #[test]
+    fn who_comes_back_from_another_replica_is_registered_at_once() {
+        let mut sessions = one();
+        sessions.taken(&host(), "b");
+        assert_eq!(sessions.hello(&host(), 2, "b".to_owned(), 10), [register(2), twins(&["a"])]);
+        assert!(sessions.broken(&host(), 2, 20).contains(&suspect(true)));
+    }
+
+    #[test]
+    fn who_goes_to_another_replica_has_time_for_that() {
+        let mut sessions = one();
+        assert_eq!(sessions.moves(&host(), 1, 0), [suspect(true)]);
+        assert!(sessions.broken(&host(), 1, 10).is_empty());
+        assert!(sessions.advance(MOVE_MS - 1).is_empty());
+        assert_eq!(sessions.taken(&host(), "a"), [left()]);
+    }
+
+    #[test]
+    fn who_has_moved_is_no_longer_here_and_is_not_ended() {
+        let mut sessions = one();
+        assert_eq!(sessions.taken(&host(), "a"), [Do::Close { stream: 1 }, left()]);
+        assert!(sessions.broken(&host(), 1, 10).is_empty());
+        assert!(sessions.advance(100_000).is_empty());
+    }
+
+    proptest! {
+        /// Whatever happens, a host is registered before it ends, each session ends at most once, and after time
+        /// enough without a stream nothing is left.
+        #[test]
+        fn nobody_ends_twice_or_before_they_began(steps in prop::collection::vec((0..8_u8, 0..8_u64), 0..80)) {
+            let (mut sessions, mut now) = (Sessions::default(), 0);
+            let (mut open, mut current): (HashMap<StreamId, ()>, Option<StreamId>) = (HashMap::new(), None);
+            let mut next = 0;
+            for (step, which) in steps {
+                now += 700;
+                let id = open.keys().copied().min_by_key(|id| id.abs_diff(which));
+                let todo = match (step, id) {
+                    (0 | 1, _) | (_, None) => {
+                        next += 1;
+                        open.insert(next, ());
+                        sessions.hello(&host(), next, ["a", "b", "c"][which as usize % 3].to_owned(), now)
+                    }
+                    (5, _) => {
+                        current = None;
+                        sessions.taken(&host(), ["a", "b", "c"][which as usize % 3])
+                    }
+                    (6, _) => sessions.freed(&host()),
+                    (7, Some(id)) => sessions.moves(&host(), id, now),
+                    (2, Some(id)) => { open.remove(&id); sessions.broken(&host(), id, now) }
+                    (3, Some(id)) => { open.remove(&id); sessions.goodbye(&host(), id) }
+                    (_, Some(id)) => sessions.answered(&host(), id),
+                };
+                for one in todo.into_iter().chain(sessions.advance(now)) {
+                    match one {
+                        Do::Register { session, .. } => current = Some(session),
+                        Do::End { session, .. } => prop_assert_eq!(current.take(), Some(session)),
+                        Do::Close { stream } => { open.remove(&stream); }
+                        _ => {}
+                    }
+                }
+                prop_assert_eq!(sessions.of(&host()), current);
+            }
+            for id in open.keys().copied().collect::<Vec<_>>() {
+                sessions.broken(&host(), id, now);
+            }
+            for _ in 0..4 {
+                now += PROBE_MS;
+                sessions.advance(now);
+            }
+            prop_assert_eq!(sessions.len(), 0);
+        }
+    }
+}

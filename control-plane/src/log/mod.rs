@@ -1,0 +1,3 @@
+//! What is told to operators unasked.
+
+pub(crate) mod ids;

@@ -1,0 +1,193 @@
+//! The replica: one task that hears everything, asks what is to be done, and has it done.
+//!
+//! ```text
+//! streams   of hosts ──▶ sessions ──▶ what etcd is to say     registry   leases and batches ──▶ etcd
+//! watched   etcd's changes ──▶ the view of the fleet          given   orders: from operators, peers and etcd to hosts
+//! commands   once, now, and what came of it
+//! ```
+//!
+//! It waits for nothing: what takes time is done by others, who tell it when they are done.
+
+mod commands;
+mod event;
+mod given;
+mod registry;
+mod streams;
+mod watched;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use commands::RESULTS;
+pub(crate) use event::{Event, Give, GiveError, Given, Node};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use wanglou_api::identity::Name;
+use wanglou_api::order::v1::SignedOrder;
+use wanglou_api::signing::{Signer, Verifier};
+
+use crate::clock;
+use crate::counters::Counters;
+use crate::fleet::Millis;
+use crate::fleet::hosts;
+use crate::fleet::orders::Orders;
+use crate::fleet::sessions::{Sessions, StreamId};
+use crate::journal::Journal;
+use crate::log::ids;
+use crate::store::Store;
+use crate::view::View;
+use commands::Commands;
+use registry::Registry;
+use streams::Stream;
+
+/// From one look at what is due to the next: so long a host may wait for others to be written with.
+const TICK: Duration = Duration::from_millis(100);
+/// What waits to be heard. Who tells more is kept waiting: a stream that is not read holds its sensor back.
+const WAITING: usize = 4096;
+
+/// What a node has to know.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Of which fleet.
+    pub(crate) fleet: Name,
+    /// Which replica.
+    pub(crate) replica: Name,
+    /// Host keys on one lease, at most.
+    pub(crate) hosts_per_lease: usize,
+    /// For how long a lease lasts that is not renewed.
+    pub(crate) lease_ttl: Duration,
+    /// From one heartbeat of a host to the next.
+    pub(crate) heartbeat: Duration,
+    /// After so long a host is asked to connect anew; each one sooner or later, but not before half of it.
+    pub(crate) connection_age: Duration,
+    /// Signs stops; without it there are none from here.
+    pub(crate) signer: Option<Signer>,
+    /// Whose orders are believed.
+    pub(crate) keys: Vec<Verifier>,
+    /// Orders on this disk.
+    pub(crate) journal: Journal,
+}
+
+/// What others need of a node.
+pub(crate) struct Handles {
+    pub(crate) node: Node,
+    pub(crate) view: Arc<View>,
+    /// All orders that there are, whenever there is another.
+    pub(crate) orders: watch::Receiver<Arc<[SignedOrder]>>,
+}
+
+struct State {
+    settings: Settings,
+    store: Store,
+    node: Node,
+    view: Arc<View>,
+    counters: Arc<Counters>,
+    sessions: Sessions,
+    streams: HashMap<StreamId, Stream>,
+    registry: Registry,
+    orders: Orders,
+    /// All of them, for peers.
+    told_orders: watch::Sender<Arc<[SignedOrder]>>,
+    /// An order is on its way to etcd.
+    is_writing_order: bool,
+    /// What was given under which request id, the oldest first.
+    requests: Vec<(String, Given)>,
+    commands: Commands,
+    /// Where replicas are, as hosts are told.
+    endpoints: Vec<String>,
+    /// Hosts that are not as they were when watchers were told last.
+    changed: BTreeSet<Name>,
+    /// What is being listed, until it is whole.
+    listed: Option<hosts::Changes>,
+}
+
+/// Begins; it works until the process ends.
+pub(crate) fn start(settings: Settings, store: Store, counters: &Arc<Counters>) -> Handles {
+    let (tell, heard) = mpsc::channel(WAITING);
+    let node = Node::new(tell);
+    let view = View::new();
+    let (told_orders, orders) = watch::channel(Arc::default());
+    let mut state = State {
+        registry: Registry::new(&settings),
+        settings,
+        store: store.clone(),
+        node: node.clone(),
+        view: Arc::clone(&view),
+        counters: Arc::clone(counters),
+        sessions: Sessions::default(),
+        streams: HashMap::new(),
+        orders: Orders::default(),
+        told_orders,
+        is_writing_order: false,
+        requests: Vec::new(),
+        commands: Commands::default(),
+        endpoints: Vec::new(),
+        changed: BTreeSet::new(),
+        listed: None,
+    };
+    state.remember_orders();
+    tokio::spawn(watched::follow(store, node.clone()));
+    tokio::spawn(run(state, heard));
+    Handles { node, view, orders }
+}
+
+async fn run(mut state: State, mut heard: mpsc::Receiver<Event>) {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            event = heard.recv() => match event {
+                Some(event) => state.hear(event, clock::millis()),
+                None => return,
+            },
+            _ = tick.tick() => state.look(clock::millis()),
+        }
+    }
+}
+
+impl State {
+    fn hear(&mut self, event: Event, now: Millis) {
+        match event {
+            Event::Hello { host, stream, serial, hello, say } => {
+                self.hello(&host, stream, serial, *hello, say, now);
+            }
+            Event::Said { host, stream, message } => self.said(&host, stream, message, now),
+            Event::Broken { host, stream } => self.broken(&host, stream, now),
+            Event::Watched(told) => self.watched(told, now),
+            Event::Blind(error) => {
+                tracing::warn!(id = ids::ETCD_SILENT.code, %error, "etcd does not answer: what is known of other hosts stays as it is");
+                self.view.write().hosts.see(false, now);
+            }
+            Event::Granted(lease) => self.granted(lease),
+            Event::Renewed(gone) => self.renewed(gone),
+            Event::Committed(batch, outcomes) => self.committed(batch, outcomes),
+            Event::Give { give, answer } => self.give(give, answer),
+            Event::Kept { signed, order, error, answer } => {
+                self.kept(&signed, &order, error.as_ref(), answer, now);
+            }
+            Event::Heard(orders) => self.heard_of(orders),
+            Event::OrderWritten(key, written) => self.order_written(&key, written),
+            Event::Progress { epoch, answer } => {
+                // Who asked may have gone.
+                let _ = answer.send(self.progress(epoch));
+            }
+            Event::Orders { answer } => drop(answer.send(self.all_orders())),
+            Event::Command { selector, command, to } => self.command(&selector, &command, to, now),
+            Event::Drain(within) => self.drain(within),
+        }
+    }
+
+    fn look(&mut self, now: Millis) {
+        self.counters.looks();
+        let todo = self.sessions.advance(now);
+        self.carry_out(todo);
+        let lost = self.view.write().hosts.advance(now);
+        self.changed.extend(lost);
+        self.register();
+        self.write_orders();
+        self.commands.advance(now);
+        let changed = std::mem::take(&mut self.changed);
+        self.view.changed(changed.into_iter().collect());
+    }
+}

@@ -1,0 +1,214 @@
+//! Connections, from the first byte to a peer that is known. What is dear, the handshake, is done so many times a second
+//! and no more; who has not said hello costs a descriptor and a few kilobytes, for a few seconds, and of one address only
+//! so many may do that at once.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::Connected;
+use wanglou_api::identity::Identity;
+use wanglou_api::tls;
+
+use super::bucket::Bucket;
+use crate::counters::Counters;
+
+/// Time for a peer to say hello, and for the rest of the handshake.
+const HELLO: Duration = Duration::from_secs(5);
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Until another one is accepted when none can be: most often, too many files are open.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Connections of one address that have not said hello.
+const SILENT: usize = 1_024;
+/// Peers that are known and wait to be served.
+const READY: usize = 64;
+
+/// How many of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Connections at once, whatever their state.
+    pub(crate) connections: usize,
+    /// Handshakes a second.
+    pub(crate) handshakes_per_second: u32,
+}
+
+/// A connection whose other end is known.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// As the certificate says.
+    pub(crate) identity: Arc<Identity>,
+    /// Of the certificate, in hexadecimal.
+    pub(crate) serial: Arc<str>,
+}
+
+/// Accepts for as long as somebody takes what is given.
+pub(crate) fn accept(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    limits: Limits,
+    counters: Arc<Counters>,
+) -> ReceiverStream<io::Result<Connection>> {
+    let (ready, taken) = mpsc::channel(READY);
+    tokio::spawn(async move {
+        let places = Arc::new(Semaphore::new(limits.connections));
+        let bucket = Arc::new(Bucket::new(limits.handshakes_per_second));
+        let silent = Silent::default();
+        loop {
+            // Whoever comes while all places are taken waits in the kernel's queue.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let (stream, address) = tokio::select! {
+                () = ready.closed() => return,
+                heard = listener.accept() => match heard {
+                    Ok(heard) => heard,
+                    Err(error) => {
+                        tracing::debug!(%error, "nobody can be let in");
+                        sleep(PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            // It takes places from all others.
+            let Some(silence) = silent.enter(address.ip()) else {
+                counters.crowded().add(1);
+                continue;
+            };
+            let counters = Arc::clone(&counters);
+            let (config, bucket, ready) = (Arc::clone(&config), Arc::clone(&bucket), ready.clone());
+            tokio::spawn(async move {
+                match greet(stream, config, &bucket, place, silence).await {
+                    Ok(connection) => {
+                        counters.accepted().add(1);
+                        // Nobody may serve any more.
+                        let _ = ready.send(Ok(connection)).await;
+                    }
+                    Err(why) => {
+                        counters.refused().add(1);
+                        tracing::debug!(%address, why, "a connection is refused");
+                    }
+                }
+            });
+        }
+    });
+    ReceiverStream::new(taken)
+}
+
+async fn greet(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    bucket: &Bucket,
+    place: OwnedSemaphorePermit,
+    silence: Silence,
+) -> Result<Connection, String> {
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+    let hello = timeout(HELLO, hello).await.map_err(|_| "it says nothing".to_owned())?;
+    let hello = hello.map_err(|error| error.to_string())?;
+    drop(silence);
+    // It waits for its turn here, where it has cost next to nothing.
+    timeout(HANDSHAKE, bucket.take()).await.map_err(|_| "too many handshakes".to_owned())?;
+    let stream = timeout(HANDSHAKE, hello.into_stream(config)).await;
+    let stream = stream.map_err(|_| "its handshake takes too long".to_owned())?;
+    let stream = stream.map_err(|error| told(&error))?;
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    let certificate = certificate.ok_or("it has no certificate")?;
+    let identity = Identity::of_certificate(certificate).map_err(|error| error.to_string())?;
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
+    let serial = parsed.tbs_certificate.raw_serial_as_string();
+    let peer = Peer { identity: Arc::new(identity), serial: serial.into() };
+    Ok(Connection { stream, peer, _place: place })
+}
+
+/// How many connections of each address have not said hello.
+#[derive(Clone, Debug, Default)]
+struct Silent(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of them.
+struct Silence(Silent, IpAddr);
+
+impl Silent {
+    fn enter(&self, address: IpAddr) -> Option<Silence> {
+        let mut of = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = of.entry(address).or_default();
+        if *count >= SILENT {
+            return None;
+        }
+        *count += 1;
+        Some(Silence(self.clone(), address))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let mut of = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = of.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                of.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// What our own look at the certificate says, where that is behind it.
+fn told(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    inner.map_or_else(|| error.to_string(), tls::why)
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

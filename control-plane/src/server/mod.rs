@@ -1,0 +1,90 @@
+//! The edge: connections, who is at their other end, and what they may ask for.
+//!
+//! ```text
+//! accept   TLS, and who somebody is     bucket   so many a second     admission   each host so often
+//! sensors, operators, peers   one service each
+//! ```
+
+mod accept;
+mod admission;
+mod bucket;
+mod caller;
+mod operators;
+mod peers;
+mod sensors;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use accept::Limits;
+use anyhow::{Context as _, Result};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use wanglou_api::fleet::v1::fleet_service_server::FleetServiceServer;
+use wanglou_api::peer::v1::peer_service_server::PeerServiceServer;
+use wanglou_api::sensor::v1::sensor_service_server::SensorServiceServer;
+
+use crate::counters::Counters;
+use crate::node::Handles;
+use crate::peers::Peers;
+use crate::store::Store;
+use operators::Operators;
+use peers::PeerHandlers;
+use sensors::Sensors;
+
+/// Bytes that a peer may send before we have read them, a stream and a connection.
+const WINDOW: u32 = 64 << 10;
+/// Streams of one connection.
+const STREAMS: u32 = 8;
+/// From one ping to the next, and time for its answer.
+const PING: Duration = Duration::from_secs(10);
+/// Bytes of a message.
+const MESSAGE: usize = 512 << 10;
+/// The same, of another replica: it may bring many orders.
+const PEER_MESSAGE: usize = 16 << 20;
+
+/// Serves everybody for as long as it is polled.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    limits: Limits,
+    handles: Handles,
+    store: Store,
+    others: Arc<Peers>,
+    counters: Arc<Counters>,
+) -> Result<()> {
+    let Handles { node, view, orders } = handles;
+    let sensors = SensorServiceServer::new(Sensors::new(
+        node.clone(),
+        limits.connections,
+        Arc::clone(&counters),
+    ));
+    let peers = PeerServiceServer::new(PeerHandlers {
+        node: node.clone(),
+        view: Arc::clone(&view),
+        orders,
+    });
+    let operators = FleetServiceServer::new(Operators { node, view, store, peers: others });
+    let (health, serving) = tonic_health::server::health_reporter();
+    health.set_serving::<SensorServiceServer<Sensors>>().await;
+    health.set_serving::<FleetServiceServer<Operators>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(wanglou_api::DESCRIPTORS)
+        .build_v1()
+        .context("cannot describe the services")?;
+    Server::builder()
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(PING))
+        .http2_keepalive_timeout(Some(PING))
+        .add_service(sensors.max_decoding_message_size(MESSAGE))
+        .add_service(operators.max_decoding_message_size(MESSAGE))
+        .add_service(peers.max_decoding_message_size(PEER_MESSAGE))
+        .add_service(serving)
+        .add_service(reflection)
+        .serve_with_incoming(accept::accept(listener, tls, limits, counters))
+        .await
+        .context("cannot serve")
+}
