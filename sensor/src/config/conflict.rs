@@ -7,6 +7,7 @@ use crate::output::Destination;
 pub(super) fn find(effective: &Effective, problems: &mut Vec<Problem>) {
     find_no_output(effective, problems);
     find_blind_breaker(effective, problems);
+    find_missing_credentials(effective, problems);
 }
 
 fn find_no_output(effective: &Effective, problems: &mut Vec<Problem>) {
@@ -15,6 +16,15 @@ fn find_no_output(effective: &Effective, problems: &mut Vec<Problem>) {
     if !Destination::ALL.into_iter().any(|it| outputs.has(it)) {
         let what = format!("{SETTING} = false: there is no other output: set output.file.path");
         problems.push(Problem::new(effective.place(SETTING), what));
+    }
+}
+
+/// Who is joined to a fleet has to be able to say who it is, and to know whose orders it takes.
+fn find_missing_credentials(effective: &Effective, problems: &mut Vec<Problem>) {
+    const SETTING: &str = "control.endpoints";
+    for missing in effective.config.control.missing() {
+        let place = effective.place(SETTING);
+        problems.push(Problem::new(place, format!("{SETTING} needs {missing}")));
     }
 }
 

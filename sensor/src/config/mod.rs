@@ -9,9 +9,12 @@
 mod conflict;
 mod settings;
 
+use std::path::PathBuf;
+
 pub use wanglou_daemon::config::{Applied, Change, Layers, Place, Problem, changes, is_behind};
 
 use crate::action::Category;
+use crate::control;
 use crate::kernel::{Network, Request, Sizes};
 use crate::log;
 use crate::module;
@@ -53,6 +56,10 @@ pub struct Config {
     /// Whether profiles of the worker's heap count what was freed again too; it keeps a record of every stack for
     /// ever.
     pub heap_accumulated: bool,
+    /// Whose orders it takes.
+    pub control: control::Settings,
+    /// What it has to remember across restarts lies there.
+    pub state_directory: PathBuf,
 }
 
 /// Two thousand processes a second for longer than ten seconds are no cgroup's work; six thousand events cost
@@ -75,6 +82,8 @@ impl Default for Config {
             log: log::Settings::default(),
             telemetry: Telemetry::default(),
             heap_accumulated: false,
+            control: control::Settings::default(),
+            state_directory: "/var/lib/wanglou".into(),
         }
     }
 }

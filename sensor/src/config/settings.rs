@@ -9,6 +9,7 @@ use wanglou_daemon::config::{self, Effective, Problem, Raw};
 
 use super::{Config, conflict};
 use crate::action::Category;
+use crate::control::{Endpoint, MAX_ENDPOINTS};
 use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
 use crate::log;
@@ -51,6 +52,10 @@ impl config::Config for Config {
     fn conflicts(effective: &Effective<Self>, problems: &mut Vec<Problem>) {
         conflict::find(effective, problems);
     }
+
+    fn faults(&self) -> Vec<String> {
+        self.control.faults()
+    }
 }
 
 /// Those that count at once when they change; for all others a new worker is started, unless it is told of
@@ -58,11 +63,18 @@ impl config::Config for Config {
 const AT_ONCE: &[&str] = &[
     "telemetry.listen",
     "telemetry.allow_remote",
+    "control.endpoints",
+    "control.certificate",
+    "control.key",
+    "control.authorities",
+    "control.stop_keys",
+    "control.operator_keys",
     "log.level",
     "log.to",
     "log.directory",
     "log.file_bytes",
     "sensor.spread_seconds",
+    "sensor.state_directory",
     "budget.cpu_percent",
     "budget.memory_bytes",
     "budget.samples",
@@ -95,6 +107,11 @@ const SETTINGS: &[Setting] = &[
         path: "sensor.spread_seconds",
         set: |to, raw| raw.number(0..=3600).map(|value| to.spread_seconds = value),
         show: |of| of.spread_seconds.to_string(),
+    },
+    Setting {
+        path: "sensor.state_directory",
+        set: |to, raw| raw.text(absolute).map(|value| to.state_directory = value),
+        show: |of| quoted(of.state_directory.display()),
     },
     Setting {
         path: "process.cgroup_limit",
@@ -236,6 +253,36 @@ const SETTINGS: &[Setting] = &[
         set: |to, raw| none_or(raw, 1.0..=10_000.0).map(|value| to.limits.cpu_percent = value),
         show: |of| of.limits.cpu_percent.to_string(),
     },
+    Setting {
+        path: "control.endpoints",
+        set: |to, raw| endpoints(raw).map(|value| to.control.endpoints = value),
+        show: |of| list(&of.control.endpoints),
+    },
+    Setting {
+        path: "control.certificate",
+        set: |to, raw| raw.text(file).map(|value| to.control.certificate = value),
+        show: |of| quoted(of.control.certificate.display()),
+    },
+    Setting {
+        path: "control.key",
+        set: |to, raw| raw.text(file).map(|value| to.control.key = value),
+        show: |of| quoted(of.control.key.display()),
+    },
+    Setting {
+        path: "control.authorities",
+        set: |to, raw| raw.text(file).map(|value| to.control.authorities = value),
+        show: |of| quoted(of.control.authorities.display()),
+    },
+    Setting {
+        path: "control.stop_keys",
+        set: |to, raw| files(raw).map(|value| to.control.stop_keys = value),
+        show: |of| list(of.control.stop_keys.iter().map(|path| path.display())),
+    },
+    Setting {
+        path: "control.operator_keys",
+        set: |to, raw| files(raw).map(|value| to.control.operator_keys = value),
+        show: |of| list(of.control.operator_keys.iter().map(|path| path.display())),
+    },
 ];
 
 const HEAP_ACCUMULATED: &[Setting] = &[Setting {
@@ -277,6 +324,21 @@ fn file(text: &str) -> Result<PathBuf, String> {
     }
     let is_file = !text.ends_with('/');
     if is_file { absolute(text) } else { Err("it has to be a file".to_owned()) }
+}
+
+fn files(raw: &Raw) -> Result<Vec<PathBuf>, String> {
+    raw.list(
+        ',',
+        |text| if text.is_empty() { Err("it has to be a file".to_owned()) } else { file(text) },
+    )
+}
+
+fn endpoints(raw: &Raw) -> Result<Vec<Endpoint>, String> {
+    let endpoints = raw.list(',', |text| text.parse::<Endpoint>().map_err(|it| it.to_string()))?;
+    if endpoints.len() > MAX_ENDPOINTS {
+        return Err(format!("at most {MAX_ENDPOINTS} are tried"));
+    }
+    Ok(endpoints)
 }
 
 fn category(text: &str) -> Result<Category, String> {

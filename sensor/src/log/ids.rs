@@ -128,6 +128,39 @@ wanglou_daemon::ids! {
     LOADER_FAILED "WL3010" Error
         "the loader cannot hand over the probes",
         "as the message says";
+    LINK_UP "WL4001" Notice
+        "a replica of the fleet has welcomed the sensor",
+        "nothing";
+    LINK_DOWN "WL4002" Warning
+        "a replica cannot be reached, or the stream to it broke; others are tried, and the sensor goes on",
+        "see whether the host reaches one of `control.endpoints`";
+    LINK_REFUSED "WL4003" Warning
+        "the sensor and a replica do not want to talk to each other",
+        "as the message says: see the certificates of both, and the clock";
+    LINK_BUSY "WL4004" Warning
+        "a replica has too many others to talk to; it is tried again when it says",
+        "see the control plane's load";
+    LINK_FAULT "WL4005" Error
+        "a certificate or a key of the sensor's own cannot be used",
+        "correct what the message names; files are read again at each attempt";
+    ORDER_OBEYED "WL4006" Notice
+        "the sensor was stopped or started by an order, and whose",
+        "nothing";
+    ORDER_REFUSED "WL4007" Warning
+        "an order is not obeyed, and why",
+        "see who gave it; one that was forged or sent again comes from a replica that is not to be trusted";
+    ORDER_NOT_KEPT "WL4008" Error
+        "an order is obeyed, but could not be written: it is forgotten when the service ends",
+        "make room, or see `sensor.state_directory`";
+    ORDER_UNREADABLE "WL4009" Error
+        "it cannot be known whether the sensor was stopped by order, so it stays stopped",
+        "see `control.stop_keys` and `control.operator_keys`; a start by an order ends it, or removing the file and a restart";
+    WELCOME_NOT_KEPT "WL4010" Warning
+        "labels and endpoints that the fleet has said cannot be written or read",
+        "make room, or see `sensor.state_directory`";
+    COMMANDED "WL4011" Notice
+        "a command of the fleet, and what came of it",
+        "nothing";
     LOG_NOT_WRITTEN "WL9001" Warning
         "the log's files or the journal cannot be written; standard error stands in, and it is tried again every 10 s",
         "make room, or see `log.directory`";

@@ -4,7 +4,8 @@
 //! supervisor   watches, restarts, closes the books       message   what both say to each other
 //! attendant    one worker, as its supervisor has it      worker    the other side
 //! breaker      when to rest                              usage     what the sensor costs
-//! settings     what is in force, and what comes into it   cgroup    limits of the worker's own
+//! settings     what is in force, and what comes into it   told      what every service is told, and the fleet
+//! cgroup       limits of the worker's own                  shutdown  whether the host goes down with us
 //! ```
 
 mod attendant;
@@ -12,7 +13,9 @@ mod breaker;
 mod cgroup;
 mod message;
 mod settings;
+mod shutdown;
 mod supervisor;
+mod told;
 mod usage;
 mod worker;
 

@@ -6,19 +6,49 @@ use wanglou_daemon::service::reread;
 
 use crate::action::Category;
 use crate::config::{self, Applied, Change, Config, Effective, Layers};
-use crate::log::ids;
+use crate::log::{Levels, ids};
 use crate::spread::Spread;
 
 /// Settings, and what the worker that there is has of them.
 pub(super) struct Settings<'a> {
     layers: &'a dyn Fn() -> Layers,
     effective: Effective,
+    /// What the fleet wants beyond them.
+    wanted: Wanted,
     of_worker: Effective,
-    /// Those that the last worker that got ready began with.
-    good: Option<Effective>,
+    /// Those that the worker that there is began with, and the last one that got ready.
+    begun: Option<(Effective, Wanted)>,
+    good: Option<(Effective, Wanted)>,
     /// When a new worker is to take what the present one does not have.
     due: Option<Instant>,
+    /// One is to begin in any case.
+    renew: bool,
     spread: Spread,
+}
+
+/// What the fleet wants until the service ends, whatever is configured.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    log_level: Option<Levels>,
+    /// By category.
+    modules: [Option<bool>; Category::ALL.len()],
+}
+
+impl Wanted {
+    fn over(&self, config: &Config) -> Config {
+        let mut config = config.clone();
+        if let Some(level) = &self.log_level {
+            config.log.level = level.clone();
+        }
+        let has = |category: Category| config.events.contains(&category);
+        let is_on =
+            |category: &Category| self.modules[*category as usize].unwrap_or(has(*category));
+        // In the order in which they are configured, if nothing else is wanted.
+        if Category::ALL.iter().any(|it| is_on(it) != has(*it)) {
+            config.events = Category::ALL.into_iter().filter(is_on).collect();
+        }
+        config
+    }
 }
 
 impl<'a> Settings<'a> {
@@ -28,7 +58,18 @@ impl<'a> Settings<'a> {
         layers: &'a dyn Fn() -> Layers,
         spread: Spread,
     ) -> Self {
-        Self { layers, of_worker: effective.clone(), effective, good: None, due: None, spread }
+        let (of_worker, wanted) = (effective.clone(), Wanted::default());
+        Self {
+            layers,
+            of_worker,
+            effective,
+            wanted,
+            begun: None,
+            good: None,
+            due: None,
+            renew: false,
+            spread,
+        }
     }
 
     /// What is in force.
@@ -48,32 +89,60 @@ impl<'a> Settings<'a> {
 
     /// What the worker that there is is to tell of: what is asked for now, or all that it began with while it has
     /// to wait for one that can tell of more.
-    pub(super) fn wanted_of_worker(&self) -> &[Category] {
-        let (asked, began_with) = (&self.effective.config.events, &self.of_worker.config.events);
+    pub(super) fn wanted_of_worker(&self) -> Vec<Category> {
+        let began_with = &self.of_worker.config.events;
+        let asked = self.wanted.over(&self.effective.config).events;
         let has_all = asked.iter().all(|category| began_with.contains(category));
-        if has_all { asked } else { began_with }
+        if has_all { asked } else { began_with.clone() }
+    }
+
+    /// A new worker is to begin, whether or not it has other settings: it tells of everything that is there.
+    pub(super) fn renew(&mut self) {
+        self.renew = true;
+    }
+
+    /// From which level on messages are told.
+    pub(super) fn log_level(&self) -> &Levels {
+        self.wanted.log_level.as_ref().unwrap_or(&self.effective.config.log.level)
+    }
+
+    /// The fleet wants these levels until the service ends.
+    pub(super) fn want_log_level(&mut self, levels: Levels) {
+        self.wanted.log_level = Some(levels);
+    }
+
+    /// The fleet wants a module to work, or not, until the service ends.
+    pub(super) fn want_module(&mut self, category: Category, on: bool) {
+        self.wanted.modules[category as usize] = Some(on);
+        // One that ends takes nobody's probes with it.
+        if self.worker_is_behind() {
+            self.due = Some(Instant::now());
+        }
     }
 
     /// All of them, for a new worker.
     pub(super) fn hand_over(&mut self) -> &Effective {
-        self.due = None;
-        self.of_worker.clone_from(&self.effective);
+        (self.due, self.renew) = (None, false);
+        let config = self.wanted.over(&self.effective.config);
+        self.of_worker = Effective { config, places: self.effective.places.clone() };
+        self.begun = Some((self.effective.clone(), self.wanted.clone()));
         &self.of_worker
     }
 
     /// The worker that there is has got ready with what it was told.
     pub(super) fn are_good(&mut self) {
-        self.good = Some(self.of_worker.clone());
+        self.good.clone_from(&self.begun);
     }
 
     /// The worker that there was could not get ready: if others could with what was in force before, that is in
     /// force again. `true` if so.
     pub(super) fn fall_back(&mut self) -> bool {
-        let Some(good) = &self.good else { return false };
-        if !config::is_behind(&good.config, &self.of_worker.config) {
+        let Some((good, wanted)) = &self.good else { return false };
+        if !config::is_behind(&wanted.over(&good.config), &self.of_worker.config) {
             return false;
         }
         self.effective.clone_from(good);
+        self.wanted.clone_from(wanted);
         true
     }
 
@@ -113,11 +182,11 @@ impl<'a> Settings<'a> {
             self.due = None;
         }
         // It may all have been taken back.
-        is_due && self.worker_is_behind()
+        self.renew || is_due && self.worker_is_behind()
     }
 
     fn worker_is_behind(&self) -> bool {
-        config::is_behind(&self.of_worker.config, &self.effective.config)
+        config::is_behind(&self.of_worker.config, &self.wanted.over(&self.effective.config))
     }
 }
 

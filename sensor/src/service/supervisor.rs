@@ -3,14 +3,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::time::sleep;
-use wanglou_daemon::service::{Told, Word};
+use wanglou_daemon::service::Word as Of;
 
 use super::attendant::{Attendant, Ended};
 use super::breaker::{self, Breaker, Usage, Verdict};
 use super::cgroup;
 use super::settings::Settings;
+use super::shutdown;
+use super::told::{Told, Word};
 use crate::action::Category;
 use crate::config::{Config, Effective, Layers};
+use crate::control::{Action, Command, Control};
 use crate::host;
 use crate::image;
 use crate::log::{self, ids};
@@ -25,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A worker that has lived for so long was well.
 const HEALTHY: Duration = Duration::from_secs(60);
 
+/// Bytes of levels, at most.
+const MAX_LEVELS: usize = 1024;
 /// A worker that is not ready by then never will be.
 const START: Duration = Duration::from_secs(120);
 
@@ -40,6 +45,8 @@ enum Event {
     TooMuch(Usage, Duration),
     /// Another one is to begin with other settings.
     Outdated,
+    /// None is to work, by order.
+    Stopped,
 }
 
 /// What goes on from one worker to the next.
@@ -66,8 +73,9 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
     let spread = Spread::of(&host::id());
     let state = State::new(&effective);
     let server = telemetry::serve(state.clone()).await?;
+    let control = Control::new(&effective.config, &state);
     let mut supervisor = Supervisor {
-        told: Told::new(file)?,
+        told: Told::new(file, control)?,
         breaker: Breaker::new(effective.config.budget),
         settings: Settings::new(effective, layers, spread),
         spread,
@@ -78,13 +86,21 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
         server,
     };
     cgroup::remove_stale();
-    supervisor.run().await
+    let done = supervisor.run().await;
+    if supervisor.settings.config().control.is_joined() {
+        supervisor.told.control.end(shutdown::is_under_way().await).await;
+    }
+    done
 }
 
 impl Supervisor<'_> {
     async fn run(&mut self) -> Result<ExitCode> {
         let mut last = None;
         loop {
+            if !self.stay_stopped().await {
+                self.told.service.notify.stopping();
+                return Ok(ExitCode::SUCCESS);
+            }
             let started = Instant::now();
             let (level, state) = (self.breaker.level(), &self.state);
             let settings = self.settings.hand_over();
@@ -125,6 +141,7 @@ impl Supervisor<'_> {
                         last = Some(books);
                     }
                     match rest {
+                        Some(_) if self.told.control.stopped().is_some() => continue,
                         Some(rest) => rest,
                         None => return Ok(code),
                     }
@@ -132,7 +149,7 @@ impl Supervisor<'_> {
             };
             self.state.waits(rest);
             if !self.rest(rest).await {
-                self.told.notify.stopping();
+                self.told.service.notify.stopping();
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -151,14 +168,20 @@ impl Supervisor<'_> {
                     return Ok(Event::Gone(ended.context("cannot watch the worker")?));
                 }
             };
+            let is_tick = word == Word::Service(Of::Tick);
             match word {
-                Word::End => return Ok(Event::Told),
-                Word::Reload | Word::Changed => {
-                    self.reload(word).await;
-                    worker.set_log_level(&self.settings.config().log.level);
-                    worker.want(self.settings.wanted_of_worker());
+                Word::Service(Of::End) => return Ok(Event::Told),
+                Word::Service(Of::Reload | Of::Changed) => {
+                    self.reload(word == Word::Service(Of::Reload)).await;
+                    worker.set_log_level(self.settings.log_level());
+                    worker.want(&self.settings.wanted_of_worker());
                 }
-                Word::Tick => log::tick(),
+                Word::Service(Of::Tick) => self.tick(),
+                Word::Ordered => {}
+                Word::Commanded(command) => self.obey(command, Some(worker)),
+            }
+            if self.told.control.stopped().is_some() {
+                return Ok(Event::Stopped);
             }
             let gets_ready = worker.is_ready() && !was_ready;
             if gets_ready {
@@ -173,14 +196,15 @@ impl Supervisor<'_> {
                 if started.elapsed() >= START {
                     return Ok(Event::Stuck);
                 }
-                self.told.notify.starting();
+                self.told.service.notify.starting();
                 continue;
             }
-            if gets_ready || word != Word::Tick {
-                self.status = at_work(self.settings.wanted_of_worker());
-                self.told.notify.ready(&self.status);
+            self.told.control.done(false);
+            if gets_ready || !is_tick {
+                self.status = at_work(&self.settings.wanted_of_worker());
+                self.told.service.notify.ready(&self.status);
             }
-            if word != Word::Tick {
+            if !is_tick {
                 continue;
             }
             let Some(usage) = worker.usage(self.breaker.is_wary()).await else { continue };
@@ -214,8 +238,8 @@ impl Supervisor<'_> {
     ) -> Result<(ExitCode, Option<Duration>)> {
         Ok(match event {
             Event::Told => {
-                self.told.notify.stopping();
-                (self.told.meanwhile(worker.stop()).await?, None)
+                self.told.service.notify.stopping();
+                (self.told.service.meanwhile(worker.stop()).await?, None)
             }
             Event::Gone(Ended::Done(code)) if code == ExitCode::SUCCESS || !self.worked => {
                 (code, None)
@@ -231,16 +255,31 @@ impl Supervisor<'_> {
                 let what = format!("the worker is not ready after {START:?}: another one");
                 tracing::error!(id = ids::WORKER_STUCK.code, "{what}");
                 self.set_status(what);
-                self.told.meanwhile(worker.stop()).await?;
+                self.told.service.meanwhile(worker.stop()).await?;
                 (ExitCode::FAILURE, Some(self.longer()))
             }
             Event::TooMuch(usage, rest) => {
                 let what = format!("breaker open: {usage}: at rest for {rest:?}");
                 tracing::error!(id = ids::BREAKER_OPEN.code, "{what}");
                 self.set_status(what);
-                (self.told.meanwhile(worker.stop()).await?, Some(rest))
+                (self.told.service.meanwhile(worker.stop()).await?, Some(rest))
             }
-            Event::Outdated => (self.told.meanwhile(worker.stop()).await?, Some(Duration::ZERO)),
+            Event::Stopped => {
+                self.set_status(self.told.control.stopped().unwrap_or_default());
+                let code = loop {
+                    match self.told.service.meanwhile(worker.stop()).await {
+                        Ok(code) => break code,
+                        // It is not said to be gone before it is.
+                        Err(error) => {
+                            tracing::error!(id = ids::WORKER_DOES_NOT_END.code, "{error:#}");
+                        }
+                    }
+                };
+                (code, Some(Duration::ZERO))
+            }
+            Event::Outdated => {
+                (self.told.service.meanwhile(worker.stop()).await?, Some(Duration::ZERO))
+            }
         })
     }
 
@@ -251,29 +290,129 @@ impl Supervisor<'_> {
             let left = until.saturating_duration_since(Instant::now());
             tokio::select! {
                 word = self.told.next() => match word {
-                    Word::End => return false,
-                    Word::Reload | Word::Changed => {
-                        self.reload(word).await;
+                    Word::Service(Of::End) => return false,
+                    Word::Ordered if self.told.control.stopped().is_some() => return true,
+                    Word::Ordered => {}
+                    Word::Commanded(command) => self.obey(command, None),
+                    Word::Service(Of::Reload | Of::Changed) => {
+                        self.reload(word == Word::Service(Of::Reload)).await;
                         if self.worked {
-                            self.told.notify.ready(&self.status);
+                            self.told.service.notify.ready(&self.status);
                         }
                     }
-                    Word::Tick => log::tick(),
+                    Word::Service(Of::Tick) => self.tick(),
                 },
                 () = sleep(left) => return true,
             }
         }
     }
 
-    /// Takes other settings, or tells why not. Who calls says when they are in force.
-    async fn reload(&mut self, word: Word) {
-        if self.worked {
-            self.told.notify.reloading();
+    /// Has nobody work for as long as an order says so; `false` if told to end.
+    async fn stay_stopped(&mut self) -> bool {
+        let mut said = None;
+        while let Some(why) = self.told.control.stopped() {
+            if said.as_ref() != Some(&why) {
+                self.state.stops(why.clone());
+                self.status.clone_from(&why);
+                // That is all that it is to do.
+                self.told.service.notify.ready(&self.status);
+                said = Some(why);
+                image::give_back();
+            }
+            self.told.control.done(true);
+            match self.told.next().await {
+                Word::Service(Of::End) => return false,
+                word @ Word::Service(Of::Reload | Of::Changed) => {
+                    self.reload(word == Word::Service(Of::Reload)).await;
+                    self.told.service.notify.ready(&self.status);
+                }
+                Word::Commanded(command) => self.obey(command, None),
+                Word::Ordered => {}
+                Word::Service(Of::Tick) => self.tick(),
+            }
         }
-        self.settings.reload(word == Word::Reload);
+        if said.is_some() {
+            // What was before does not count against who was told to begin.
+            self.breaker = Breaker::new(self.settings.config().budget);
+            self.pause = FIRST_PAUSE;
+            self.state.starts();
+        }
+        true
+    }
+
+    /// A second is over.
+    fn tick(&mut self) {
+        log::tick();
+        // The code of a heartbeat is not needed for long.
+        if self.state.link(|link| std::mem::take(&mut link.has_spoken)) {
+            image::give_back();
+        }
+    }
+
+    /// Does what the fleet wants to be done once.
+    fn obey(&mut self, command: Command, worker: Option<&Attendant>) {
+        let what = match &command.action {
+            Some(Action::SetLogLevel(wanted)) => format!("log.level = {}", wanted.level),
+            Some(Action::SetModule(wanted)) if wanted.on => format!("module {} on", wanted.module),
+            Some(Action::SetModule(wanted)) => format!("module {} off", wanted.module),
+            Some(Action::Snapshot(_)) => "snapshot".to_owned(),
+            None => "something of a later version".to_owned(),
+        };
+        let done = match command.action {
+            Some(Action::SetLogLevel(wanted)) => self.set_log_level(&wanted.level, worker),
+            Some(Action::SetModule(wanted)) => self.set_module(&wanted.module, wanted.on, worker),
+            // A worker tells of everything that is there when it begins, and of nothing twice.
+            Some(Action::Snapshot(_)) if worker.is_some_and(Attendant::is_ready) => {
+                self.settings.renew();
+                Ok(())
+            }
+            Some(Action::Snapshot(_)) => Err("no worker is ready".to_owned()),
+            None => Err("this version of the sensor does not know it".to_owned()),
+        };
+        let came_of_it = done.as_ref().err().map_or("done", String::as_str);
+        tracing::info!(id = ids::COMMANDED.code, "the fleet wants {what:?}: {came_of_it}");
+        self.told.control.answer(command.command_id, done);
+    }
+
+    fn set_log_level(&mut self, level: &str, worker: Option<&Attendant>) -> Result<(), String> {
+        if level.len() > MAX_LEVELS {
+            return Err(format!("more than {MAX_LEVELS} bytes are no level"));
+        }
+        self.settings.want_log_level(level.parse()?);
+        log::set_level(self.settings.log_level());
+        if let Some(worker) = worker {
+            worker.set_log_level(self.settings.log_level());
+        }
+        Ok(())
+    }
+
+    fn set_module(
+        &mut self,
+        name: &str,
+        on: bool,
+        worker: Option<&Attendant>,
+    ) -> Result<(), String> {
+        let found = Category::ALL.into_iter().find(|category| category.name() == name);
+        let names = Category::ALL.map(Category::name).join(", ");
+        let category = found.ok_or_else(|| format!("{name:?} has to be one of {names}"))?;
+        self.settings.want_module(category, on);
+        if let Some(worker) = worker {
+            worker.want(&self.settings.wanted_of_worker());
+        }
+        Ok(())
+    }
+
+    /// Takes other settings, by hand or as the file has changed, or tells why not. Who calls says when they are in force.
+    async fn reload(&mut self, by_hand: bool) {
+        if self.worked {
+            self.told.service.notify.reloading();
+        }
+        self.settings.reload(by_hand);
         let config = self.settings.config();
         self.breaker.set_budget(config.budget);
         log::configure(&config.log);
+        log::set_level(self.settings.log_level());
+        self.told.control.configure(config);
         let listens_elsewhere = self.state.configure(self.settings.effective());
         let wants_one = config.telemetry.listen != telemetry::Listen::Off;
         if listens_elsewhere || wants_one && self.server.is_none() {
@@ -299,7 +438,7 @@ impl Supervisor<'_> {
     /// What the service manager shows of us.
     fn set_status(&mut self, status: String) {
         self.status = status;
-        self.told.notify.status(&self.status);
+        self.told.service.notify.status(&self.status);
     }
 }
 

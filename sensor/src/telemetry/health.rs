@@ -8,16 +8,17 @@ use super::state::{Known, Phase};
 
 /// Whether it does what it should: it works, gets ready, or rests on purpose.
 pub(super) fn alive(known: &Known) -> Verdict {
-    match known.phase {
+    match &known.phase {
         Phase::Failed(_) => (false, ready(known).1),
-        Phase::Working | Phase::Resting(_) => (true, ready(known).1),
+        Phase::Working | Phase::Resting(_) | Phase::Stopped(_) => (true, ready(known).1),
     }
 }
 
 /// Whether events are told of.
 pub(super) fn ready(known: &Known) -> Verdict {
-    let seconds = |until: Instant| until.saturating_duration_since(Instant::now()).as_secs_f64();
-    let why = match known.phase {
+    let seconds = |until: &Instant| until.saturating_duration_since(Instant::now()).as_secs_f64();
+    let why = match &known.phase {
+        Phase::Stopped(why) => why.clone(),
         Phase::Resting(until) => {
             format!("at rest: the breaker is open for another {:.1} s", seconds(until))
         }
@@ -68,5 +69,8 @@ mod tests {
         begins(1);
         state.recovers();
         assert_eq!(both(), (true, true), "recovered");
+        state.stops("stopped by order 7 of ops: a fire".to_owned());
+        assert_eq!(both(), (true, false), "stopped");
+        assert_eq!(ready(&state.lock()).1, "stopped by order 7 of ops: a fire\n");
     }
 }

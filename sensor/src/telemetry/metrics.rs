@@ -9,6 +9,7 @@ use wanglou_daemon::telemetry::metrics::{
 };
 use wanglou_sensor_common::counters::Stream;
 
+use super::fleet;
 use super::modules::{self, Report};
 use super::state::{Breaker, Known};
 use crate::action::Action;
@@ -242,6 +243,46 @@ static METRICS: &[Metric] = &[
         kind: MetricType::Counter,
         help: "How often a thread of each process went to sleep, and so was woken.",
         rows: |of| by_process(&of.processes, |it| Value::Whole(it.sleeps)),
+    },
+    Metric {
+        name: "control_connected",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "1 while a replica of the fleet has welcomed the sensor.",
+        rows: |of| one(Value::Whole(of.known.link.replica.is_some().into())),
+    },
+    Metric {
+        name: "control_connects",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Streams to replicas so far.",
+        rows: |of| one(Value::Whole(of.known.link.connects)),
+    },
+    Metric {
+        name: "control_connect_failures",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Attempts that led to none.",
+        rows: |of| one(Value::Whole(of.known.link.failures)),
+    },
+    Metric {
+        name: "control_orders_refused",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Orders that were refused, and those that could not be kept.",
+        rows: |of| {
+            let refused = fleet::REFUSALS.iter().skip(1);
+            let row =
+                |it: &_| (label("reason", fleet::name(*it)), of.known.link.refused[*it as usize]);
+            refused.map(row).map(|(label, count)| (label, Value::Whole(count))).collect()
+        },
+    },
+    Metric {
+        name: "control_order_epoch",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Of the order that was obeyed last; 0 if there was none.",
+        rows: |of| one(Value::Whole(of.known.link.epoch)),
     },
 ];
 

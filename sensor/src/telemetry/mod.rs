@@ -3,9 +3,11 @@
 //!
 //! ```text
 //! state     what the supervisor knows     subject   who asks for what of it     modules   what modules do
+//! fleet     what the fleet hears, and how the link to it is
 //! health    /healthz, /readyz             metrics   /metrics                    status    /status
 //! ```
 
+mod fleet;
 mod health;
 mod metrics;
 mod modules;
@@ -13,6 +15,7 @@ mod state;
 mod status;
 mod subject;
 
+pub use fleet::Link;
 pub use metrics::NAMES;
 pub use state::{Attached, Probe, State};
 pub use wanglou_daemon::telemetry::{

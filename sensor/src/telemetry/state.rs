@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+use wanglou_api::sensor::v1::Heartbeat;
 use wanglou_daemon::telemetry::Process;
 
+use super::fleet::{self, Link, Spent};
 use crate::books::Books;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
@@ -36,6 +38,8 @@ pub(super) struct Known {
     pub(super) trips: u64,
     /// What is given up: events that are worth less than this.
     pub(super) shed: u32,
+    pub(super) link: Link,
+    pub(super) spent: Spent,
 }
 
 /// What goes on.
@@ -47,6 +51,8 @@ pub(super) enum Phase {
     Resting(Instant),
     /// None is, as one has failed; another is started then.
     Failed(Instant),
+    /// None is to be, by order, as the line says.
+    Stopped(String),
 }
 
 /// As in electricity: closed is well.
@@ -115,6 +121,8 @@ impl State {
             usage: None,
             trips: 0,
             shed: 0,
+            link: Link::default(),
+            spent: Spent::new(),
         })))
     }
 
@@ -139,7 +147,9 @@ impl State {
 
     /// It costs this.
     pub(crate) fn costs(&self, usage: Usage) {
-        self.lock().usage = Some(usage);
+        let mut known = self.lock();
+        known.spent.add(&usage);
+        known.usage = Some(usage);
     }
 
     /// Other settings are in force; `true` if it is to listen elsewhere.
@@ -174,6 +184,39 @@ impl State {
         let rests = known.breaker == Breaker::Open;
         known.phase = if rests { Phase::Resting(until) } else { Phase::Failed(until) };
         known.worker = None;
+    }
+
+    /// There is to be no worker, as the line says; what belonged to the last one is gone.
+    pub(crate) fn stops(&self, why: String) {
+        let mut known = self.lock();
+        known.phase = Phase::Stopped(why);
+        known.breaker = Breaker::Closed;
+        (known.worker, known.attached, known.usage, known.shed) = (None, None, None, 0);
+    }
+
+    /// There is to be one again.
+    pub(crate) fn starts(&self) {
+        self.lock().phase = Phase::Working;
+    }
+
+    /// The link to the fleet has changed.
+    pub(crate) fn link<T>(&self, change: impl FnOnce(&mut Link) -> T) -> T {
+        change(&mut self.lock().link)
+    }
+
+    /// How the sensor is now, and what it has cost since this was last asked.
+    pub(crate) fn heartbeat(&self) -> Heartbeat {
+        fleet::heartbeat(&mut self.lock())
+    }
+
+    /// Of the worker that there is: boot-clock time of its start, ns.
+    pub(crate) fn run(&self) -> Option<u64> {
+        self.lock().run()
+    }
+
+    /// Of the configuration in force.
+    pub(crate) fn configuration_hash(&self) -> String {
+        self.lock().effective.hash()
     }
 
     /// Here is the profile that the worker was asked for.
@@ -220,6 +263,12 @@ impl Known {
         self.worker.is_some() && told
     }
 
+    /// Of the worker that there is, once it has begun to count.
+    pub(super) fn run(&self) -> Option<u64> {
+        let books = self.worker.as_ref().and(self.books.as_ref())?;
+        Some(books.page().run.get()).filter(|run| *run != 0)
+    }
+
     /// The books of each output, as they stand.
     pub(super) fn balances(&self) -> impl Iterator<Item = (Destination, Balance)> {
         let of = Destination::ALL.into_iter().filter(|it| self.outputs.has(*it));
@@ -230,7 +279,7 @@ impl Known {
     pub(super) fn rest(&self) -> Duration {
         match self.phase {
             Phase::Resting(until) => until.saturating_duration_since(Instant::now()),
-            Phase::Working | Phase::Failed(_) => Duration::ZERO,
+            Phase::Working | Phase::Failed(_) | Phase::Stopped(_) => Duration::ZERO,
         }
     }
 

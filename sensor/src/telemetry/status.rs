@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::state::Known;
-use super::{health, modules};
+use super::{fleet, health, modules};
 use crate::clock;
 use crate::host::Host;
 use crate::ledger::Balance;
@@ -31,6 +31,7 @@ pub(super) fn json(known: &Known) -> Value {
         "modules": modules::json(known),
         "breaker": breaker(known),
         "ledgers": ledgers(known),
+        "control": fleet::json(known),
         "configuration": {
             "hash": known.effective.hash(),
             "places": known.effective.places.iter()

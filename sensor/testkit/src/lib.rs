@@ -16,11 +16,17 @@ pub mod cgroup;
 pub mod connections;
 pub mod disk;
 pub mod event;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod ledger;
 pub mod lock;
 pub mod memory;
+#[cfg(feature = "fleet")]
+pub mod pki;
 pub mod proc;
 pub mod programs;
+#[cfg(feature = "fleet")]
+pub mod replica;
 pub mod rules;
 pub mod scratch;
 pub mod service;

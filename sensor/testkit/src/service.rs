@@ -53,6 +53,8 @@ impl Service {
         let mut command = Command::new(bins::sensor()?);
         command
             .arg("run")
+            // What was ordered on this host before is none of a test's business.
+            .args(["--set", &format!("sensor.state_directory={}", scratch.join("state").display())])
             .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
             .stdout(File::create(scratch.join("stdout"))?)
