@@ -25,6 +25,7 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             looked: AtomicU64,
+            crowded_at: AtomicU64,
             $($name: Counter,)*
         }
 
@@ -59,7 +60,23 @@ counters! {
     order_refused,
 }
 
+/// Whoever has waited for so long for a handshake is not alone.
+pub(crate) const CROWD: Duration = Duration::from_millis(500);
+/// For so long after that there may still be others.
+const CROWDED: Duration = Duration::from_secs(5);
+
 impl Counters {
+    /// Somebody has waited for a handshake for longer than [`CROWD`].
+    pub(crate) fn crowds(&self) {
+        self.crowded_at.store(clock::millis().max(1), Ordering::Relaxed);
+    }
+
+    /// Whether there are more that want to come than can.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let at = self.crowded_at.load(Ordering::Relaxed);
+        at > 0 && clock::millis().saturating_sub(at) < CROWDED.as_millis() as u64
+    }
+
     /// The node looks around.
     pub(crate) fn looks(&self) {
         self.looked.store(clock::millis(), Ordering::Relaxed);

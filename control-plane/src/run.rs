@@ -6,7 +6,7 @@ mod keys;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -50,17 +50,25 @@ pub(crate) async fn serve(layered: &Layered<Config>, effective: Effective<Config
         heartbeat: config.fleet.heartbeat,
         connection_age: config.fleet.connection_age,
         journal: Journal::open(&config.state_directory).with_context(|| {
-            format!("cannot keep orders in {}", config.state_directory.display())
+            format!(
+                "cannot keep orders in {}: see replica.state_directory",
+                config.state_directory.display()
+            )
         })?,
     };
     let mut told = Told::new(layered.layers().file_or_usual::<Config>())?;
     let store = Store::open(&config.etcd, &us.fleet, us.id.clone()).await?;
     let listener = TcpListener::bind(&control.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen at {}", control.listen))?;
+    let listener = listener
+        .with_context(|| format!("cannot listen at {}: see control.listen", control.listen))?;
     let address = listener.local_addr().context("there is no local address")?;
+    ensure!(
+        !(address.ip().is_unspecified() && control.addresses.is_empty()),
+        "nobody can be told to come to {address}: set control.addresses to where this replica is found"
+    );
 
     let counters = Arc::new(Counters::default());
-    let handles = node::start(settings, store.clone(), &counters);
+    let (handles, mut working) = node::start(settings, store.clone(), &counters);
     let (node, view) = (handles.node.clone(), Arc::clone(&handles.view));
     let dialer = Dialer::new(&credentials).context("cannot begin with TLS")?;
     let others = Peers::new(us.id.clone(), dialer, &handles, &config.peers);
@@ -71,7 +79,10 @@ pub(crate) async fn serve(layered: &Layered<Config>, effective: Effective<Config
         view: Arc::clone(&view),
         counters: Arc::clone(&counters),
     };
-    let _telemetry = telemetry::serve(subject).await?;
+    // Who cannot be asked how it is serves all the same.
+    let _telemetry = telemetry::serve(subject)
+        .await
+        .inspect_err(|error| tracing::error!(id = ids::TELEMETRY_OFF.code, "{error}"));
     let addresses = match &control.addresses[..] {
         [] => vec![address.to_string()],
         some => some.to_vec(),
@@ -94,6 +105,7 @@ pub(crate) async fn serve(layered: &Layered<Config>, effective: Effective<Config
     };
     tokio::select! {
         served = serving => served?,
+        _ = &mut working => bail!("the node has ended: this is a fault, and the messages before say which"),
         () = ending => {}
     }
     stage.send_replace(Stage::Gone);

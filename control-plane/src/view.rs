@@ -163,6 +163,19 @@ impl Seen<'_> {
     }
 }
 
+/// The word for a state, as operators read it.
+pub(crate) fn state_name(state: State) -> &'static str {
+    match state {
+        State::Unspecified => "unspecified",
+        State::Alive => "alive",
+        State::Suspect => "suspect",
+        State::Unknown => "unknown",
+        State::Lost => "lost",
+        State::Gone => "gone",
+        State::Stopped => "stopped",
+    }
+}
+
 /// What etcd alone says of a host.
 fn of_etcd(name: &Name, entry: &Entry) -> Host {
     let time = match (entry.live(), entry.end()) {

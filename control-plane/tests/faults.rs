@@ -12,12 +12,12 @@ use wanglou_fleet_testkit::host::operator;
 use wanglou_fleet_testkit::operator::{becomes, seen, stays};
 use wanglou_fleet_testkit::{Host, Scene};
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_dies_and_its_hosts_are_unknown_until_they_are_elsewhere() -> Result<()> {
     let scene = Scene::one().await?;
-    let short = [("fleet.lease_seconds", json!(5))];
+    let short = [("fleet.lease_seconds", json!(10))];
     let (mut one, two) = (scene.replica("one", &short).await?, scene.replica("two", &short).await?);
     let mut operator = operator(scene.pki(), &two.address()).await?;
     let _moves = Host::connect(scene.pki(), &one.address(), "moves", "a").await?;
@@ -67,7 +67,7 @@ async fn a_lease_that_is_lost_behind_our_back_is_repaired() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_etcd_nobody_gets_lost_and_everybody_can_be_stopped() -> Result<()> {
     let mut scene = Scene::one().await?;
-    let short = [("fleet.lease_seconds", json!(5))];
+    let short = [("fleet.lease_seconds", json!(10))];
     let (one, two) = (scene.replica("one", &short).await?, scene.replica("two", &short).await?);
     let mut operator = operator(scene.pki(), &two.address()).await?;
     let mut web = Host::connect(scene.pki(), &one.address(), "web", "a").await?;
@@ -95,7 +95,7 @@ async fn without_etcd_nobody_gets_lost_and_everybody_can_be_stopped() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn the_leader_of_three_dies() -> Result<()> {
     let mut scene = Scene::three().await?;
-    let short = [("fleet.lease_seconds", json!(10))];
+    let short = [("fleet.lease_seconds", json!(30))];
     let (one, two) = (scene.replica("one", &short).await?, scene.replica("two", &short).await?);
     let mut operator = operator(scene.pki(), &two.address()).await?;
     let _web = Host::connect(scene.pki(), &one.address(), "web", "a").await?;

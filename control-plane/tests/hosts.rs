@@ -23,7 +23,7 @@ async fn written(scene: &Scene, key: &str, is: bool) -> Result<()> {
     }
 }
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_lives_as_long_as_its_stream() -> Result<()> {
@@ -42,10 +42,10 @@ async fn a_host_lives_as_long_as_its_stream() -> Result<()> {
     becomes(&mut operator, "web", State::Alive, SOON).await?;
 
     // It breaks, and does not.
+    let broken = Instant::now();
     drop(host);
-    becomes(&mut operator, "web", State::Suspect, SOON).await?;
-    let took = becomes(&mut operator, "web", State::Lost, SOON).await?;
-    ensure!(took > Duration::from_secs(3), "it had no grace: {took:?}");
+    becomes(&mut operator, "web", State::Lost, SOON).await?;
+    ensure!(broken.elapsed() > Duration::from_secs(4), "it had no grace: {:?}", broken.elapsed());
 
     // It says goodbye.
     let host = Host::connect(scene.pki(), &replica.address(), "web", "a").await?;

@@ -18,6 +18,8 @@ const CONTEXT: &[u8] = b"wanglou order v1\0";
 /// Bytes of an order: a thousand hosts have room.
 const MAX_ORDER: usize = 256 << 10;
 const MAX_HOSTS: usize = 1_000;
+/// Epochs from here on are for keys that may start too.
+const OPERATORS: u64 = 1 << 62;
 const MAX_LABELS: usize = 32;
 const MAX_AUTHOR: usize = 256;
 const MAX_REASON: usize = 1024;
@@ -144,6 +146,8 @@ pub fn verify(order: &SignedOrder, keys: &[Verifier], fleet: &Name) -> Result<Or
     let order = Order::decode(&*order.order).map_err(|_| OrderError::Malformed)?;
     check(&order)?;
     match (order.kind(), key.may) {
+        // Above it only operators give orders: whoever has stolen a key for stops shall not be the last.
+        (Kind::Stop, May::Stop) if order.epoch >= OPERATORS => return Err(OrderError::Malformed),
         (Kind::Stop, _) | (Kind::Start, May::StopAndStart) => {}
         _ => return Err(OrderError::Signature),
     }
@@ -244,6 +248,14 @@ mod tests {
     fn a_key_for_stops_starts_nothing() {
         let signed = signer().sign(order(Kind::Start).encode_to_vec());
         assert_eq!(verify(&signed, &keys(May::Stop), &fleet()), Err(OrderError::Signature));
+        assert!(verify(&signed, &keys(May::StopAndStart), &fleet()).is_ok());
+    }
+
+    #[test]
+    fn a_key_for_stops_has_not_the_last_word() {
+        let last = Order { epoch: u64::MAX, ..order(Kind::Stop) };
+        let signed = signer().sign(last.encode_to_vec());
+        assert_eq!(verify(&signed, &keys(May::Stop), &fleet()), Err(OrderError::Malformed));
         assert!(verify(&signed, &keys(May::StopAndStart), &fleet()).is_ok());
     }
 

@@ -21,6 +21,9 @@ use super::Millis;
 /// Long enough for a sensor to find another replica, with all of a replica's hosts doing so.
 pub(crate) const UNKNOWN_MS: Millis = 90_000;
 
+/// Without etcd for so long, replicas have not renewed what they should have.
+const LONG_MS: Millis = 5_000;
+
 /// How a host is, as far as etcd can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Presence {
@@ -171,8 +174,13 @@ impl Hosts {
     pub(crate) fn see(&mut self, quorum: bool, now: Millis) {
         match (quorum, self.blind_since) {
             (false, None) => self.blind_since = Some(now),
-            (true, Some(_)) => {
+            (true, Some(since)) => {
+                // After a moment nobody has more time than before; after longer all keys may have to be put again.
+                let was_long = now.saturating_sub(since) >= LONG_MS;
                 self.blind_since = None;
+                if !was_long {
+                    return;
+                }
                 for (_, host) in std::mem::take(&mut self.unknown) {
                     if let Some(entry) = self.by_name.get_mut(&host) {
                         entry.since = now;

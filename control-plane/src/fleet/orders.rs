@@ -9,7 +9,7 @@ use wanglou_api::identity::Name;
 use wanglou_api::order::v1::order::Kind;
 use wanglou_api::order::v1::{Order, Selector, SignedOrder};
 use wanglou_api::sensor::v1::order_receipt::Stage;
-use wanglou_api::signing::{is_current, selects};
+use wanglou_api::signing::is_current;
 
 use super::Millis;
 
@@ -28,6 +28,19 @@ pub(crate) struct Known {
     pub(crate) order: Order,
     /// It is in etcd.
     pub(crate) durable: bool,
+}
+
+/// The last order that a host has heard; the default is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) epoch: u64,
+    is_stop: bool,
+}
+
+impl Last {
+    pub(crate) fn of(order: &Order) -> Self {
+        Self { epoch: order.epoch, is_stop: order.kind() == Kind::Stop }
+    }
 }
 
 /// What hosts of this replica have said of an order. A host is in one of them.
@@ -96,24 +109,23 @@ impl Orders {
         self.by_key.values().rev()
     }
 
-    /// What a host is to hear that has obeyed `last` before: the last order that means it, if it would obey it. Of
-    /// two with the same epoch a stop goes before a start.
-    pub(crate) fn for_host<'l>(
-        &self,
-        host: &Name,
-        label: impl Fn(&str) -> Option<&'l str>,
-        last: u64,
-    ) -> Option<&Known> {
-        let means = |known: &&Known| {
-            let selector = known.order.selector.as_ref();
-            selector.is_some_and(|selector| selects(selector, host.as_str(), &label))
-        };
+    /// What a host is to hear that has heard `last`: the last order that means it, if it would obey it. Of two with the
+    /// same epoch a stop goes before a start.
+    pub(crate) fn for_host(&self, means: impl Fn(&Selector) -> bool, last: Last) -> Option<&Known> {
+        let means = |known: &&Known| known.order.selector.as_ref().is_some_and(&means);
         let newest = self.iter().find(means)?.order.epoch;
         let of_newest = self.iter().filter(|known| known.order.epoch == newest).filter(means);
         let known = of_newest.max_by_key(|known| known.order.kind() == Kind::Stop)?;
-        // It has obeyed it already: a stop might be obeyed twice, but need not be said twice.
-        let is_news = known.order.epoch > last;
-        (is_news && is_current(known.order.kind(), known.order.epoch, last)).then_some(known)
+        // A stop might be obeyed twice, but need not be said twice.
+        let is_news = Last::of(&known.order) != last;
+        (is_news && is_current(known.order.kind(), known.order.epoch, last.epoch)).then_some(known)
+    }
+
+    /// It was sent to a host that is not meant.
+    pub(crate) fn unmeant(&mut self, epoch: u64, host: &Name) {
+        if let Some(progress) = self.progress.get_mut(&epoch) {
+            progress.take_out(host);
+        }
     }
 
     /// An order goes to a host.
@@ -196,6 +208,11 @@ impl Progress {
         Some(self.last?.saturating_sub(self.began?))
     }
 
+    /// Whether it was sent to a host.
+    pub(crate) fn has(&self, host: &Name) -> bool {
+        [&self.sent, &self.received, &self.done, &self.refused].iter().any(|of| of.contains(host))
+    }
+
     fn take_out(&mut self, host: &Name) {
         for of in [&mut self.sent, &mut self.received, &mut self.done, &mut self.refused] {
             of.remove(host);
@@ -205,6 +222,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use wanglou_api::signing::selects;
+
     use super::*;
 
     fn host(name: &str) -> Name {
@@ -219,8 +238,10 @@ mod tests {
         orders.take(SignedOrder { signature, ..SignedOrder::default() }, order, false)
     }
 
-    fn heard(orders: &Orders, name: &str, last: u64) -> Option<(Kind, u64)> {
-        let known = orders.for_host(&host(name), |_| None, last)?;
+    /// What a host hears that has obeyed a start of this epoch before.
+    fn heard(orders: &Orders, name: &str, epoch: u64) -> Option<(Kind, u64)> {
+        let means = |selector: &Selector| selects(selector, name, |_| None);
+        let known = orders.for_host(means, Last { epoch, is_stop: false })?;
         Some((known.order.kind(), known.order.epoch))
     }
 
@@ -233,7 +254,10 @@ mod tests {
         assert_eq!(heard(&orders, "a", 0), Some((Kind::Start, 2)));
         assert_eq!(heard(&orders, "a", 2), None);
         assert_eq!(heard(&orders, "b", 0), Some((Kind::Stop, 1)));
-        assert_eq!(heard(&orders, "b", 1), None);
+        let stopped = Last { epoch: 1, is_stop: true };
+        assert!(orders.for_host(|selector| selector.hosts.is_empty(), stopped).is_none());
+        // Of the same epoch as a start that it has obeyed: whoever gave it did not know of that.
+        assert_eq!(heard(&orders, "b", 1), Some((Kind::Stop, 1)));
         assert_eq!(heard(&orders, "c", 1), Some((Kind::Stop, 3)));
     }
 

@@ -81,6 +81,8 @@ pub(crate) struct Placement {
     due: VecDeque<Name>,
     is_due: HashSet<Name>,
     under_way: HashSet<Name>,
+    /// Of which there was nothing to write in the end.
+    dropped: Vec<Name>,
 }
 
 impl Placement {
@@ -93,6 +95,7 @@ impl Placement {
             due: VecDeque::new(),
             is_due: HashSet::new(),
             under_way: HashSet::new(),
+            dropped: Vec::new(),
         }
     }
 
@@ -199,6 +202,11 @@ impl Placement {
         batch
     }
 
+    /// Hosts that came and went before anything was written of them.
+    pub(crate) fn take_dropped(&mut self) -> Vec<Name> {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// Is there nothing to be taken, and nothing to be waited for?
     #[cfg(test)]
     fn is_settled(&self) -> bool {
@@ -228,9 +236,14 @@ impl Placement {
                         self.leases.remove(&host);
                     }
                 }
-                (Change::Repair { .. }, Outcome::Taken) => {
-                    self.taken(&host);
-                    taken.push(host.clone());
+                (Change::Repair { here, .. }, Outcome::Taken) => {
+                    // A later stream of the host is not taken: it has not been written.
+                    if matches!(self.wanted.get(&host), Some(Wanted::Here(it)) if *it != here) {
+                        self.written.remove(&host);
+                    } else {
+                        self.taken(&host);
+                        taken.push(host.clone());
+                    }
                 }
                 (Change::Register { .. }, Outcome::Taken) => {}
             }
@@ -247,7 +260,14 @@ impl Placement {
             let host = change.host();
             self.under_way.remove(host);
             self.mark(host);
-            if let Change::Register { lease, .. } | Change::Repair { lease, .. } = change {
+            if let Change::Repair { here, lease, .. } = change {
+                // It may be another replica's by now: it is repaired again, and never taken back.
+                let revision = self.written.get(host).map_or(0, |it| it.revision);
+                let session = Some(here.session);
+                let unsure = Written { session, lease: *lease, revision, vanished: true };
+                self.written.insert(host.clone(), unsure);
+            }
+            if let Change::Register { lease, .. } = change {
                 let written = self.written.get(host);
                 let (revision, vanished) =
                     written.map_or((0, false), |it| (it.revision, it.vanished));
@@ -300,6 +320,7 @@ impl Placement {
                 // It came and went before anything was written.
                 self.wanted.remove(host);
                 self.leases.remove(host);
+                self.dropped.push(host.clone());
                 Ok(None)
             }
         }
@@ -309,6 +330,14 @@ impl Placement {
 struct NoLease;
 
 impl Change {
+    /// On which it is to be; `None` where it is to go.
+    pub(crate) fn lease(&self) -> Option<LeaseId> {
+        match self {
+            Self::Register { lease, .. } | Self::Repair { lease, .. } => Some(*lease),
+            Self::End { .. } => None,
+        }
+    }
+
     /// Whose it is.
     pub(crate) fn host(&self) -> &Name {
         match self {

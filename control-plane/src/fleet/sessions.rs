@@ -22,6 +22,8 @@ use super::Millis;
 pub(crate) const GRACE_MS: Millis = 5_000;
 /// Long enough for one that was sent elsewhere to be there.
 pub(crate) const MOVE_MS: Millis = 30_000;
+/// Machines with the same id that are served, beside the one that is the host.
+const MOST_TWINS: usize = 8;
 /// Time for the older of two instances to answer.
 pub(crate) const PROBE_MS: Millis = 10_000;
 
@@ -122,7 +124,12 @@ impl Sessions {
         }
         let Some((twin, _)) = session.waiting.take() else { return Vec::new() };
         session.twins.push(twin);
-        vec![session.twins_of(host)]
+        let mut todo = Vec::new();
+        if session.twins.len() > MOST_TWINS {
+            todo.push(Do::Close { stream: session.twins.remove(0).id });
+        }
+        todo.push(session.twins_of(host));
+        todo
     }
 
     /// A stream has broken.
@@ -152,6 +159,15 @@ impl Sessions {
         session.broken = Some(now + grace);
         self.due.insert((now + grace, host.clone()));
         vec![Do::Suspect { host: host.clone(), is: true }]
+    }
+
+    /// The host lives, and was told to come back later.
+    pub(crate) fn waits(&mut self, host: &Name, until: Millis) {
+        let Some(session) = self.by_host.get_mut(host) else { return };
+        if let Some(broken) = &mut session.broken {
+            *broken = (*broken).max(until + GRACE_MS);
+            self.due.insert((*broken, host.clone()));
+        }
     }
 
     /// A stream has said goodbye.
@@ -225,6 +241,12 @@ impl Sessions {
     /// Whether a host is here.
     pub(crate) fn has(&self, host: &Name) -> bool {
         self.by_host.contains_key(host)
+    }
+
+    /// Hosts whose streams are broken, and that may come back.
+    pub(crate) fn suspects(&self) -> impl Iterator<Item = &Name> {
+        let broken = self.by_host.iter().filter(|(_, session)| session.broken.is_some());
+        broken.map(|(host, _)| host)
     }
 
     /// All streams of a host that are open here, the one that counts first.
@@ -361,6 +383,15 @@ mod tests {
         assert!(sessions.advance(5_099).is_empty());
         assert_eq!(sessions.advance(5_100), [end(1, false)]);
         assert_eq!((sessions.len(), sessions.due.len()), (0, 0));
+    }
+
+    #[test]
+    fn who_was_turned_away_has_time_to_come_again() {
+        let mut sessions = one();
+        sessions.broken(&host(), 1, 0);
+        sessions.waits(&host(), 18_000);
+        assert!(sessions.advance(22_999).is_empty());
+        assert_eq!(sessions.advance(23_000), [end(1, false)]);
     }
 
     #[test]

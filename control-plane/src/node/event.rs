@@ -31,7 +31,16 @@ pub(crate) type Answers = mpsc::Sender<Result<ControlResponse, Status>>;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A host has opened a stream.
-    Hello { host: Name, stream: StreamId, serial: Arc<str>, hello: Box<Hello>, say: Answers },
+    Hello {
+        host: Name,
+        stream: StreamId,
+        serial: Arc<str>,
+        hello: Box<Hello>,
+        say: Answers,
+        over: oneshot::Sender<()>,
+    },
+    /// It has come, and is to come again after so long.
+    TurnedAway { host: Name, delay: Duration },
     /// It says something.
     Said { host: Name, stream: StreamId, message: Said },
     /// Its stream is over.

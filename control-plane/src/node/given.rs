@@ -5,26 +5,32 @@
 //! peer, host ─▶ heard_of ─▶ disk ──┘  └──▶ peers, etcd     neither etcd nor a peer has to be there
 //! ```
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use wanglou_api::fleet::v1::OrderProgress;
 use wanglou_api::identity::Name;
 use wanglou_api::order::v1::order::Kind;
-use wanglou_api::order::v1::{Order, SignedOrder};
+use wanglou_api::order::v1::{Order, Selector, SignedOrder};
 use wanglou_api::sensor::v1::control_response::Message as Say;
-use wanglou_api::sensor::v1::order_receipt::Stage;
+use wanglou_api::sensor::v1::order_receipt::{Refusal, Stage};
 use wanglou_api::sensor::v1::{Hello, OrderReceipt};
-use wanglou_api::signing::{self, OrderError, verify};
+use wanglou_api::signing::{self, OrderError, selects, verify};
 
 use super::event::{Give, GiveError, Given};
 use super::{Event, State};
 use crate::clock;
 use crate::fleet::Millis;
-use crate::fleet::orders::{Key, Known};
+use crate::fleet::orders::{Key, Known, Last};
 use crate::fleet::sessions::StreamId;
 use crate::log::ids;
 use crate::store::StoreError;
 use prost::Message as _;
 
+/// Time for the disk to take an order.
+const DISK: Duration = Duration::from_secs(2);
 /// Request ids that are remembered.
 const REQUESTS: usize = 1_000;
 /// Names of hosts that have not answered, at most.
@@ -79,7 +85,7 @@ impl State {
                 Ok(Begun::Known(Given::Prepared(order.encode_to_vec())))
             }
             Give::Stop { selector, author, reason, request_id } => {
-                if let Some(given) = self.given_before(&request_id) {
+                if let Some(given) = self.given_before(&request_id, &author) {
                     return Ok(Begun::Known(given));
                 }
                 let order = self.orders.compose(Kind::Stop, selector, author, reason);
@@ -90,7 +96,7 @@ impl State {
                 self.begin(signed, order, request_id)
             }
             Give::Signed { signed, author, request_id } => {
-                if let Some(given) = self.given_before(&request_id) {
+                if let Some(given) = self.given_before(&request_id, &author) {
                     return Ok(Begun::Known(given));
                 }
                 let order = verify(&signed, &self.settings.keys, &self.settings.fleet)?;
@@ -117,9 +123,12 @@ impl State {
         Ok(Begun::New(Box::new((signed, order))))
     }
 
-    fn given_before(&self, request_id: &str) -> Option<Given> {
-        let before = self.requests.iter().find(|(id, _)| !id.is_empty() && id == request_id);
-        before.map(|(_, given)| given.clone())
+    fn given_before(&self, request_id: &str, author: &str) -> Option<Given> {
+        let is_it = |(id, given): &&(String, Given)| {
+            let by = |known: &Known| known.order.author == author;
+            !id.is_empty() && id == request_id && matches!(given, Given::Order(known) if by(known))
+        };
+        self.requests.iter().find(is_it).map(|(_, given)| given.clone())
     }
 
     /// Puts one on the disk, which may take its time, and has it go out after that.
@@ -127,8 +136,12 @@ impl State {
         let (journal, node) = (self.settings.journal.clone(), self.node.clone());
         tokio::spawn(async move {
             let (epoch, kept) = (order.epoch, signed.clone());
-            let kept = tokio::task::spawn_blocking(move || journal.keep(epoch, &kept)).await;
-            let error = kept.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into())).err();
+            let kept = spawn_blocking(move || journal.keep(epoch, &kept));
+            // A disk that hangs holds nobody up either.
+            let error = match timeout(DISK, kept).await {
+                Ok(Ok(kept)) => kept.err(),
+                _ => Some(std::io::ErrorKind::TimedOut.into()),
+            };
             node.tell(Event::Kept { signed, order, error, answer }).await;
         });
     }
@@ -181,20 +194,20 @@ impl State {
         }
     }
 
-    /// The epoch of the order that a host says it has obeyed last, if it can show it.
-    pub(super) fn shown(&mut self, hello: &Hello) -> u64 {
-        let Some(signed) = &hello.last_order else { return 0 };
+    /// The order that a host says it has obeyed last, if it can show it.
+    pub(super) fn shown(&mut self, hello: &Hello) -> Last {
+        let Some(signed) = &hello.last_order else { return Last::default() };
         match verify(signed, &self.settings.keys, &self.settings.fleet) {
             Ok(order) => {
-                let epoch = order.epoch;
+                let last = Last::of(&order);
                 if self.orders.take(signed.clone(), order.clone(), false) {
                     self.keep(signed.clone(), order, None);
                 }
-                epoch
+                last
             }
             Err(error) => {
                 self.disbelieve(&error, "the order that a host says it has obeyed");
-                0
+                Last::default()
             }
         }
     }
@@ -202,16 +215,26 @@ impl State {
     /// Tells a host what it is to do, if that is news to it.
     pub(super) fn deliver(&mut self, id: StreamId, now: Millis) {
         let Some(stream) = self.streams.get(&id) else { return };
-        let label = |name: &str| stream.labels.get(name).map(String::as_str);
-        let known = self.orders.for_host(&stream.host, label, stream.last_order);
-        let Some((signed, epoch)) = known.map(|it| (it.signed.clone(), it.order.epoch)) else {
+        let knows_labels = self.knows_hosts;
+        let means = |selector: &Selector| {
+            if knows_labels {
+                let label = |name: &str| stream.labels.get(name).map(String::as_str);
+                selects(selector, stream.host.as_str(), label)
+            } else {
+                // The host knows what it is called, and judges for itself.
+                selector.hosts.is_empty()
+                    || selector.hosts.iter().any(|it| it == stream.host.as_str())
+            }
+        };
+        let known = self.orders.for_host(means, stream.told);
+        let Some((signed, told)) = known.map(|it| (it.signed.clone(), Last::of(&it.order))) else {
             return;
         };
         let host = stream.host.clone();
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.last_order = epoch;
+            stream.told = told;
         }
-        self.orders.sent(epoch, &host, now);
+        self.orders.sent(told.epoch, &host, now);
         self.say(id, Say::Order(signed));
     }
 
@@ -222,9 +245,19 @@ impl State {
         receipt: OrderReceipt,
         now: Millis,
     ) {
+        if receipt.refusal() == Refusal::Selector {
+            // It knows itself by other labels: it is not meant, or will be told them first.
+            self.orders.unmeant(receipt.epoch, host);
+            return;
+        }
         self.orders.answered(receipt.epoch, host, receipt.stage(), now);
         match receipt.stage() {
             Stage::Detached | Stage::Started => {
+                if let Some(stream) = self.streams.get_mut(&id)
+                    && stream.told.epoch == receipt.epoch
+                {
+                    stream.obeyed = stream.told;
+                }
                 if self.sessions.streams(host).next() == Some(id) {
                     self.change(host, |it| it.order_epoch = it.order_epoch.max(receipt.epoch));
                 }
@@ -249,16 +282,25 @@ impl State {
         let Some(progress) = self.orders.progress(epoch) else {
             return Some((known, OrderProgress::default()));
         };
-        let silent = progress.sent.iter().chain(&progress.received);
+        // Those that may come back have not heard it: nobody is to think that all have.
+        let away = self.sessions.suspects().filter(|host| {
+            let labels = self.labels(host);
+            let label = |name: &str| labels.get(name).map(String::as_str);
+            let selector = known.order.selector.as_ref();
+            let is_meant = selector.is_some_and(|it| selects(it, host.as_str(), label));
+            is_meant && !progress.has(host)
+        });
+        let away: Vec<_> = away.collect();
+        let silent = progress.sent.iter().chain(&progress.received).chain(away.iter().copied());
         let mut silent_hosts: Vec<_> = silent.take(SILENT).map(ToString::to_string).collect();
         silent_hosts.sort();
         let count = |hosts: usize| u32::try_from(hosts).unwrap_or(u32::MAX);
         let (sent, received) = (progress.sent.len(), progress.received.len());
         let (done, refused) = (progress.done.len(), progress.refused.len());
         let all = sent + received + done + refused;
-        let elapsed = progress.elapsed().map(std::time::Duration::from_millis);
+        let elapsed = progress.elapsed().map(Duration::from_millis);
         let told = OrderProgress {
-            selected: count(all),
+            selected: count(all + away.len()),
             sent: count(all),
             received: count(received + done),
             done: count(done),
@@ -294,9 +336,15 @@ impl State {
             Ok(()) => self.orders.is_durable(key),
             Err(error) => tracing::debug!(%error, "an order is not in etcd yet"),
         }
-        for gone in self.orders.take_superseded() {
-            // It does no harm there.
-            let _ = self.settings.journal.forget(gone.order.epoch, &gone.signed);
+        let (gone, journal) = (self.orders.take_superseded(), self.settings.journal.clone());
+        if !gone.is_empty() {
+            self.tell_peers();
+            spawn_blocking(move || {
+                for gone in gone {
+                    // It does no harm there.
+                    let _ = journal.forget(gone.order.epoch, &gone.signed);
+                }
+            });
         }
     }
 

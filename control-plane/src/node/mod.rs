@@ -15,13 +15,14 @@ mod registry;
 mod streams;
 mod watched;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use commands::RESULTS;
 pub(crate) use event::{Event, Give, GiveError, Given, Node};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use wanglou_api::identity::Name;
 use wanglou_api::order::v1::SignedOrder;
@@ -43,6 +44,8 @@ use streams::Stream;
 
 /// From one look at what is due to the next: so long a host may wait for others to be written with.
 const TICK: Duration = Duration::from_millis(100);
+/// No look around takes longer than so many ms, or the process was stopped meanwhile.
+const LONGEST_LOOK: Millis = 500;
 /// What waits to be heard. Who tells more is kept waiting: a stream that is not read holds its sensor back.
 const WAITING: usize = 4096;
 
@@ -98,12 +101,24 @@ struct State {
     endpoints: Vec<String>,
     /// Hosts that are not as they were when watchers were told last.
     changed: BTreeSet<Name>,
-    /// What is being listed, until it is whole.
-    listed: Option<hosts::Changes>,
+    /// What is being listed, until it is whole: hosts, and replicas.
+    listed: Option<(hosts::Changes, HashSet<Name>)>,
+    /// This replica is about to go.
+    is_leaving: bool,
+    /// etcd has told of all hosts once: what they are called is known.
+    knows_hosts: bool,
+    /// Of what etcd has told.
+    watched: i64,
+    /// Streams whose hosts take nothing any more.
+    cut: Vec<(Name, StreamId)>,
 }
 
-/// Begins; it works until the process ends.
-pub(crate) fn start(settings: Settings, store: Store, counters: &Arc<Counters>) -> Handles {
+/// Begins; without its task there is no replica.
+pub(crate) fn start(
+    settings: Settings,
+    store: Store,
+    counters: &Arc<Counters>,
+) -> (Handles, JoinHandle<()>) {
     let (tell, heard) = mpsc::channel(WAITING);
     let node = Node::new(tell);
     let view = View::new();
@@ -125,32 +140,61 @@ pub(crate) fn start(settings: Settings, store: Store, counters: &Arc<Counters>) 
         endpoints: Vec::new(),
         changed: BTreeSet::new(),
         listed: None,
+        is_leaving: false,
+        knows_hosts: false,
+        watched: 0,
+        cut: Vec::new(),
     };
     state.remember_orders();
     tokio::spawn(watched::follow(store, node.clone()));
-    tokio::spawn(run(state, heard));
-    Handles { node, view, orders }
+    let task = tokio::spawn(run(state, heard));
+    (Handles { node, view, orders }, task)
 }
 
 async fn run(mut state: State, mut heard: mpsc::Receiver<Event>) {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut awake = Awake::new();
     loop {
         tokio::select! {
             event = heard.recv() => match event {
-                Some(event) => state.hear(event, clock::millis()),
+                Some(event) => state.hear(event, awake.now()),
                 None => return,
             },
-            _ = tick.tick() => state.look(clock::millis()),
+            _ = tick.tick() => state.look(awake.now()),
         }
+        state.cut_off(awake.now());
+    }
+}
+
+/// Time in which somebody was there to hear: of a replica that was stopped for a minute no host's grace runs out before it
+/// has been heard.
+struct Awake {
+    looked: Millis,
+    slept: Millis,
+}
+
+impl Awake {
+    fn new() -> Self {
+        Self { looked: clock::millis(), slept: 0 }
+    }
+
+    fn now(&mut self) -> Millis {
+        let now = clock::millis();
+        self.slept += now.saturating_sub(self.looked).saturating_sub(LONGEST_LOOK);
+        self.looked = now;
+        now - self.slept
     }
 }
 
 impl State {
     fn hear(&mut self, event: Event, now: Millis) {
         match event {
-            Event::Hello { host, stream, serial, hello, say } => {
-                self.hello(&host, stream, serial, *hello, say, now);
+            Event::Hello { host, stream, serial, hello, say, over } => {
+                self.hello(&host, stream, serial, *hello, (say, over), now);
+            }
+            Event::TurnedAway { host, delay } => {
+                self.sessions.waits(&host, now + delay.as_millis() as Millis);
             }
             Event::Said { host, stream, message } => self.said(&host, stream, message, now),
             Event::Broken { host, stream } => self.broken(&host, stream, now),
@@ -178,10 +222,20 @@ impl State {
         }
     }
 
+    /// Hosts that take nothing are as good as gone, and come back.
+    fn cut_off(&mut self, now: Millis) {
+        for (host, stream) in std::mem::take(&mut self.cut) {
+            self.broken(&host, stream, now);
+        }
+    }
+
     fn look(&mut self, now: Millis) {
         self.counters.looks();
-        let todo = self.sessions.advance(now);
-        self.carry_out(todo);
+        // Who waits for a handshake may be any of those that are suspect.
+        if !self.counters.is_crowded() {
+            let todo = self.sessions.advance(now);
+            self.carry_out(todo);
+        }
         let lost = self.view.write().hosts.advance(now);
         self.changed.extend(lost);
         self.register();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wanglou_api::identity::Name;
 
 use super::{Event, Settings, State};
 use crate::fleet::leases::LeaseId;
@@ -45,6 +46,9 @@ impl Registry {
 impl State {
     /// Asks etcd for all that is due.
     pub(super) fn register(&mut self) {
+        for host in self.registry.placement.take_dropped() {
+            self.let_go(&host);
+        }
         let (registry, now) = (&mut self.registry, Instant::now());
         let ttl = self.settings.lease_ttl;
         if !registry.is_renewing && now >= registry.renew_at {
@@ -54,12 +58,12 @@ impl State {
             let (leases, empty) =
                 (registry.placement.leases(), registry.placement.take_empty_leases());
             tokio::spawn(async move {
+                let gone = store.renew(leases).await;
+                node.tell(Event::Renewed(gone)).await;
                 for lease in empty {
                     // It ends by itself otherwise.
                     let _ = store.revoke(lease).await;
                 }
-                let gone = store.renew(leases).await;
-                node.tell(Event::Renewed(gone)).await;
             });
         }
         if now < registry.pause {
@@ -121,6 +125,12 @@ impl State {
                 tracing::warn!(id = ids::HOSTS_NOT_WRITTEN.code, %error, hosts = batch.len(), "hosts are not written: it is tried again");
                 self.counters.not_committed().add(batch.len());
                 self.registry.placement.failed(&batch);
+                if error.is_not_found() {
+                    // Which of its leases is gone etcd does not say.
+                    for lease in batch.iter().filter_map(Change::lease) {
+                        self.registry.placement.lost(lease);
+                    }
+                }
                 // One of its leases may be the reason.
                 self.registry.renew_at = Instant::now();
                 self.registry.pause = Instant::now() + PAUSE;
@@ -133,16 +143,28 @@ impl State {
         for (change, outcome) in changes.iter().zip(outcomes) {
             let host = change.host();
             match (change, outcome) {
-                (Change::End { .. }, _) => {
-                    if self.sessions.streams(host).next().is_none() {
-                        self.view.write().own.remove(host);
-                        self.orders.leave(host);
-                        self.changed.insert(host.clone());
-                    }
-                }
+                (Change::End { .. }, _) => self.let_go(host),
                 // What the watch has told while the answer was on its way.
-                (_, Outcome::Done(_) | Outcome::Taken) => self.follow_own(host),
+                (_, outcome) => {
+                    let is_there =
+                        self.view.read().hosts.get(host).is_some_and(|it| it.live().is_some());
+                    if let Outcome::Done(revision) = outcome
+                        && self.watched > revision
+                        && !is_there
+                    {
+                        self.registry.placement.vanished(host, self.watched);
+                    }
+                    self.follow_own(host);
+                }
             }
+        }
+    }
+
+    /// A host that is not here any more is what etcd says that it is.
+    pub(super) fn let_go(&mut self, host: &Name) {
+        if !self.sessions.has(host) && self.view.write().own.remove(host).is_some() {
+            self.orders.leave(host);
+            self.changed.insert(host.clone());
         }
     }
 }

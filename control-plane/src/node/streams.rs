@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
+use tokio::sync::oneshot;
 use wanglou_api::fleet::v1::Host;
 use wanglou_api::fleet::v1::host::State as HostState;
 use wanglou_api::identity::Name;
@@ -20,6 +21,7 @@ use super::event::Answers;
 use crate::clock;
 use crate::fleet::Millis;
 use crate::fleet::hosts::UNKNOWN_MS;
+use crate::fleet::orders::Last;
 use crate::fleet::placement::{Ended, Here};
 use crate::fleet::sessions::{Do, StreamId};
 use crate::log::ids;
@@ -37,8 +39,11 @@ pub(super) struct Stream {
     about: Host,
     /// What it was told that it is called.
     pub(super) labels: BTreeMap<String, String>,
-    /// The epoch of the last order that it has shown or obeyed.
-    pub(super) last_order: u64,
+    /// The last order that it was told, and the last that it has shown or done.
+    pub(super) told: Last,
+    pub(super) obeyed: Last,
+    /// Its other half ends when this is gone.
+    _over: oneshot::Sender<()>,
 }
 
 impl State {
@@ -48,15 +53,26 @@ impl State {
         stream: StreamId,
         serial: Arc<str>,
         hello: Hello,
-        say: Answers,
+        (say, over): (Answers, oneshot::Sender<()>),
         now: Millis,
     ) {
-        let last_order = self.shown(&hello);
-        let (instance, about) = (hello.instance_id.clone(), self.about(host, hello, last_order));
+        let last = self.shown(&hello);
+        let (instance, about) = (hello.instance_id.clone(), self.about(host, hello, last.epoch));
         let labels = self.labels(host);
         let welcome = self.welcome_with(&labels);
-        self.streams
-            .insert(stream, Stream { host: host.clone(), say, serial, about, labels, last_order });
+        self.streams.insert(
+            stream,
+            Stream {
+                host: host.clone(),
+                say,
+                serial,
+                about,
+                labels,
+                told: last,
+                obeyed: last,
+                _over: over,
+            },
+        );
         self.say(stream, welcome);
         let todo = self.sessions.hello(host, stream, instance, now);
         self.carry_out(todo);
@@ -145,7 +161,10 @@ impl State {
     /// What a host says of itself at first.
     fn about(&self, host: &Name, hello: Hello, order_epoch: u64) -> Host {
         let now = clock::now();
-        let skew = hello.local_time.as_ref().map(|time| duration(clock::of_timestamp(time) - now));
+        let skew = hello
+            .local_time
+            .as_ref()
+            .map(|time| duration(clock::of_timestamp(time).saturating_sub(now)));
         let text = |mut text: String| {
             // At most 256 bytes each, whatever a host sends.
             while text.len() > 256 {
@@ -177,7 +196,8 @@ impl State {
         }
         let now = clock::now();
         let is_stopped = heartbeat.state() == heartbeat::State::Stopped;
-        let skew = heartbeat.local_time.as_ref().map(|time| clock::of_timestamp(time) - now);
+        let skew =
+            heartbeat.local_time.as_ref().map(|time| clock::of_timestamp(time).saturating_sub(now));
         self.change(host, |it| {
             it.last_seen_time = Some(clock::timestamp(now));
             it.clock_skew = skew.map(duration).or_else(|| it.clock_skew.take());
@@ -215,6 +235,7 @@ impl State {
             heartbeat_interval: self.settings.heartbeat.try_into().ok(),
             grace: (self.settings.lease_ttl + Duration::from_millis(UNKNOWN_MS)).try_into().ok(),
             labels: labels.clone(),
+            labels_known: self.knows_hosts,
             endpoints: Some(Endpoints { addresses: self.endpoints.clone() }),
             max_connection_age: spread(self.settings.connection_age).try_into().ok(),
         })
@@ -228,18 +249,34 @@ impl State {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             if stream.labels != labels {
                 stream.labels.clone_from(&labels);
+                // What it has refused because of its labels it may obey now.
+                stream.told = stream.obeyed;
                 self.say(id, welcome.clone());
                 self.deliver(id, now);
             }
         }
     }
 
-    /// Where replicas are may have changed; `leaving`: this one is no longer one of them.
-    pub(super) fn tell_endpoints(&mut self, leaving: bool) {
+    /// What hosts are called is known from now on: those that came before are told.
+    pub(super) fn name_all(&mut self, now: Millis) {
+        let all: Vec<_> = self.streams.iter().map(|(id, it)| (*id, it.host.clone())).collect();
+        for (id, host) in all {
+            let labels = self.labels(&host);
+            let welcome = self.welcome_with(&labels);
+            if let Some(stream) = self.streams.get_mut(&id) {
+                (stream.labels, stream.told) = (labels, stream.obeyed);
+            }
+            self.say(id, welcome);
+            self.deliver(id, now);
+        }
+    }
+
+    /// Where replicas are may have changed.
+    pub(super) fn tell_endpoints(&mut self) {
         let endpoints: Vec<_> = {
             let view = self.view.read();
             let staying = view.replicas.iter().filter(|(id, replica)| {
-                !(replica.draining || leaving && **id == self.settings.replica)
+                !(replica.draining || self.is_leaving && **id == self.settings.replica)
             });
             staying.flat_map(|(_, replica)| replica.addresses.clone()).take(ENDPOINTS).collect()
         };
@@ -253,7 +290,8 @@ impl State {
     }
 
     pub(super) fn drain(&mut self, within: Duration) {
-        self.tell_endpoints(true);
+        self.is_leaving = true;
+        self.tell_endpoints();
         for stream in self.streams.keys().copied().collect::<Vec<_>>() {
             self.say(stream, Say::Drain(Drain { within: within.try_into().ok() }));
         }
@@ -262,8 +300,10 @@ impl State {
     /// A host that does not take what it is told is cut off: it will come back.
     pub(super) fn say(&mut self, stream: StreamId, message: Say) {
         let Some(to) = self.streams.get(&stream) else { return };
-        if to.say.try_send(Ok(ControlResponse { message: Some(message) })).is_err() {
-            self.streams.remove(&stream);
+        if to.say.try_send(Ok(ControlResponse { message: Some(message) })).is_err()
+            && let Some(cut) = self.streams.remove(&stream)
+        {
+            self.cut.push((cut.host, stream));
         }
     }
 }

@@ -59,19 +59,26 @@ impl State {
             tracing::info!(id = ids::ETCD_ANSWERS.code, "etcd answers");
         }
         match told {
-            Told::Begin => self.listed = Some(Changes::default()),
+            Told::Begin => self.listed = Some(Default::default()),
             Told::Listed(pairs) => {
-                let mut changes = self.listed.take().unwrap_or_default();
+                let (mut changes, mut replicas) = self.listed.take().unwrap_or_default();
                 for pair in pairs {
                     let key = pair.key.clone();
+                    replicas.extend(self.replica_of(&key));
                     self.note(&mut changes, &key, Some(pair));
                 }
-                self.listed = Some(changes);
+                self.listed = Some((changes, replicas));
             }
             Told::Whole(revision) => {
-                let changes = self.listed.take().unwrap_or_default();
+                let (changes, replicas) = self.listed.take().unwrap_or_default();
+                self.view.write().replicas.retain(|id, _| replicas.contains(id));
+                self.tell_endpoints();
                 let changed = self.view.write().hosts.begin_again(changes, now);
+                self.watched = revision;
                 self.followed(changed, revision, now);
+                if !std::mem::replace(&mut self.knows_hosts, true) {
+                    self.name_all(now);
+                }
             }
             Told::Changed(revision, pairs) => {
                 let mut changes = Changes::default();
@@ -79,6 +86,7 @@ impl State {
                     self.note(&mut changes, &key, pair);
                 }
                 let changed = self.view.write().hosts.apply(changes, now);
+                self.watched = revision;
                 self.followed(changed, revision, now);
             }
             Told::Quiet => {}
@@ -96,6 +104,8 @@ impl State {
                 }
                 self.follow_own(&host);
                 self.relabel(&host, now);
+            } else {
+                self.let_go(&host);
             }
             self.changed.insert(host);
         }
@@ -116,6 +126,11 @@ impl State {
             None => self.sessions.freed(host),
         };
         self.carry_out(todo);
+    }
+
+    fn replica_of(&self, key: &[u8]) -> Option<Name> {
+        let (kind, name) = self.store.folder().parse(key)?;
+        if kind == Kind::Replica { name.parse().ok() } else { None }
     }
 
     fn note(&mut self, changes: &mut Changes, key: &[u8], pair: Option<Pair>) {
@@ -143,7 +158,7 @@ impl State {
                 None => view.replicas.remove(&name),
             };
         }
-        self.tell_endpoints(false);
+        self.tell_endpoints();
     }
 }
 

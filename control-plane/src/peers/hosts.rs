@@ -8,10 +8,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tonic::transport::Channel;
 use wanglou_api::identity::Name;
-use wanglou_api::peer::v1::peer_service_client::PeerServiceClient;
 use wanglou_api::peer::v1::{WatchLocalHostsRequest, WatchLocalHostsResponse};
 
-use super::WANTED;
+use super::{WANTED, client};
 use crate::view::View;
 
 /// Before another attempt.
@@ -83,7 +82,7 @@ async fn read(
     view: &View,
     fresh: &watch::Sender<HashMap<Name, bool>>,
 ) {
-    let mut client = PeerServiceClient::new(channel);
+    let mut client = client(channel);
     let Ok(answers) = client.watch_local_hosts(WatchLocalHostsRequest {}).await else { return };
     let mut answers = answers.into_inner();
     while let Ok(Some(answer)) = answers.message().await {

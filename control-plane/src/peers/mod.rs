@@ -30,6 +30,8 @@ use crate::view::View;
 pub(crate) const WANTED: Duration = Duration::from_secs(60);
 /// From one look at which replicas there are to the next.
 const LOOK: Duration = Duration::from_secs(1);
+/// Bytes of an answer.
+const MESSAGE: usize = 16 << 20;
 /// Who asks waits for replicas for so long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -147,8 +149,7 @@ impl Peers {
                 command: Some(command.clone()),
             };
             tokio::spawn(async move {
-                let Ok(answers) = PeerServiceClient::new(channel).relay_command(request).await
-                else {
+                let Ok(answers) = client(channel).relay_command(request).await else {
                     return;
                 };
                 let mut answers = answers.into_inner();
@@ -221,6 +222,11 @@ impl Peers {
     }
 }
 
+/// Of a channel: a page of hosts, or many orders, are more than is usual.
+fn client(channel: Channel) -> PeerServiceClient<Channel> {
+    PeerServiceClient::new(channel).max_decoding_message_size(MESSAGE)
+}
+
 /// Until the stream ends, or nobody listens any more.
 async fn hear_of_order(
     peer: Name,
@@ -228,7 +234,7 @@ async fn hear_of_order(
     epoch: u64,
     to: mpsc::Sender<(Name, OrderProgress)>,
 ) {
-    let mut client = PeerServiceClient::new(channel);
+    let mut client = client(channel);
     let request = WatchLocalOrderRequest { epoch };
     let Ok(answers) = client.watch_local_order(request).await else { return };
     let mut answers = answers.into_inner();

@@ -11,8 +11,8 @@ use wanglou_api::dial::Dialer;
 use wanglou_api::identity::Name;
 use wanglou_api::order::v1::SignedOrder;
 use wanglou_api::peer::v1::RelayRequest;
-use wanglou_api::peer::v1::peer_service_client::PeerServiceClient;
 
+use super::client;
 use crate::node::{Event, Node};
 
 /// From one exchange to the next, where there is nothing new.
@@ -57,7 +57,7 @@ async fn exchange(
     orders: &mut watch::Receiver<Arc<[SignedOrder]>>,
     node: &Node,
 ) {
-    let mut client = PeerServiceClient::new(channel);
+    let mut client = client(channel);
     // What the other side has of us.
     let mut there: HashSet<Vec<u8>> = HashSet::new();
     loop {

@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -23,7 +23,7 @@ use wanglou_api::identity::Identity;
 use wanglou_api::tls;
 
 use super::bucket::Bucket;
-use crate::counters::Counters;
+use crate::counters::{CROWD, Counters};
 
 /// Time for a peer to say hello, and for the rest of the handshake.
 const HELLO: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ pub(crate) fn accept(
             let counters = Arc::clone(&counters);
             let (config, bucket, ready) = (Arc::clone(&config), Arc::clone(&bucket), ready.clone());
             tokio::spawn(async move {
-                match greet(stream, config, &bucket, place, silence).await {
+                match greet(stream, config, &bucket, place, silence, &counters).await {
                     Ok(connection) => {
                         counters.accepted().add(1);
                         // Nobody may serve any more.
@@ -118,6 +118,7 @@ async fn greet(
     bucket: &Bucket,
     place: OwnedSemaphorePermit,
     silence: Silence,
+    counters: &Counters,
 ) -> Result<Connection, String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
@@ -125,7 +126,12 @@ async fn greet(
     let hello = hello.map_err(|error| error.to_string())?;
     drop(silence);
     // It waits for its turn here, where it has cost next to nothing.
-    timeout(HANDSHAKE, bucket.take()).await.map_err(|_| "too many handshakes".to_owned())?;
+    let began = Instant::now();
+    let turn = timeout(HANDSHAKE, bucket.take()).await;
+    if began.elapsed() > CROWD {
+        counters.crowds();
+    }
+    turn.map_err(|_| "too many handshakes".to_owned())?;
     let stream = timeout(HANDSHAKE, hello.into_stream(config)).await;
     let stream = stream.map_err(|_| "its handshake takes too long".to_owned())?;
     let stream = stream.map_err(|error| told(&error))?;

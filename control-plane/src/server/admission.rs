@@ -29,7 +29,7 @@ pub(super) struct Admission {
 
 impl Admission {
     /// Lets a host in, or says when it may come again.
-    pub(super) fn admit(&self, host: &Name) -> Result<(), Status> {
+    pub(super) fn admit(&self, host: &Name) -> Result<(), Later> {
         let now = Instant::now();
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= REMEMBERED {
@@ -38,7 +38,7 @@ impl Admission {
         let last = hosts.entry(host.clone()).or_insert(now);
         let next = (*last).max(now) + EACH;
         if next.saturating_duration_since(now) > EACH * BURST {
-            return Err(later(&format!("{host} comes too often")));
+            return Err(Later::new(format!("{host} comes too often")));
         }
         *last = next;
         Ok(())
@@ -46,15 +46,29 @@ impl Admission {
 }
 
 /// Not now.
-pub(super) fn later(why: &str) -> Status {
-    let mut random = [0; 2];
-    // Without a random number all come at the same time once.
-    let _ = rand::fill(&mut random);
-    let part = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
-    let delay = SOONEST + (LATEST - SOONEST).mul_f64(part);
-    let details = ErrorDetails::with_retry_info(Some(delay));
-    let message = format!("{why}: come again in {} s", delay.as_secs());
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+#[derive(Debug)]
+pub(super) struct Later {
+    /// When to come again.
+    pub(super) delay: Duration,
+    why: String,
+}
+
+impl Later {
+    pub(super) fn new(why: String) -> Self {
+        let mut random = [0; 2];
+        // Without a random number all come at the same time once.
+        let _ = rand::fill(&mut random);
+        let part = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
+        Self { delay: SOONEST + (LATEST - SOONEST).mul_f64(part), why }
+    }
+}
+
+impl From<Later> for Status {
+    fn from(Later { delay, why }: Later) -> Self {
+        let details = ErrorDetails::with_retry_info(Some(delay));
+        let message = format!("{why}: come again in {} s", delay.as_secs());
+        Self::with_error_details(Code::ResourceExhausted, message, details)
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +82,7 @@ mod tests {
         let admitted = (0..50).filter(|_| admission.admit(&often).is_ok()).count();
         assert_eq!(admitted, BURST as usize);
         assert!(admission.admit(&seldom).is_ok());
-        let status = admission.admit(&often).expect_err("it is turned away");
+        let status = Status::from(admission.admit(&often).expect_err("it is turned away"));
         let delay =
             status.get_details_retry_info().and_then(|info| info.retry_delay).expect("a time");
         assert!((SOONEST..=LATEST).contains(&delay), "{delay:?}");

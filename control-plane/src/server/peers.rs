@@ -133,10 +133,12 @@ async fn tell_hosts(view: Arc<View>, to: mpsc::Sender<Result<WatchLocalHostsResp
             Ok(names) => names,
             Err(RecvError::Closed | RecvError::Lagged(_)) => return,
         };
-        let answer = what_changed(&view, &names, &mut told);
-        let is_empty = answer.hosts.is_empty() && answer.removed_hosts.is_empty();
-        if !is_empty && to.send(Ok(answer)).await.is_err() {
-            return;
+        for names in names.chunks(PAGE) {
+            let answer = what_changed(&view, names, &mut told);
+            let is_empty = answer.hosts.is_empty() && answer.removed_hosts.is_empty();
+            if !is_empty && to.send(Ok(answer)).await.is_err() {
+                return;
+            }
         }
     }
 }

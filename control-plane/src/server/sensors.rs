@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prost::Message as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use wanglou_api::identity::Role;
+use wanglou_api::identity::{Name, Role};
 use wanglou_api::sensor::v1::sensor_service_server::SensorService;
 use wanglou_api::sensor::v1::{ControlRequest, ControlResponse, control_request};
 
 use super::accept::Peer;
-use super::admission::{Admission, later};
+use super::admission::{Admission, Later};
 use super::caller::caller;
 use crate::clock;
 use crate::counters::Counters;
@@ -25,7 +25,9 @@ use crate::node::{Event, Node};
 /// Messages to a host that wait to be written; a host that takes none for longer is cut off.
 const WAITING: usize = 16;
 /// Bytes of what a host says once it has said hello.
-const MOST: usize = 16 << 10;
+const MOST: usize = 8 << 10;
+/// Bytes of what tells two machines apart.
+const INSTANCE: usize = 64;
 /// Time for a host to say hello once its stream is open.
 const HELLO: Duration = Duration::from_secs(10);
 
@@ -49,6 +51,15 @@ impl Sensors {
     }
 }
 
+impl Sensors {
+    /// Whoever comes lives, even if it is not let in.
+    async fn turn_away(&self, host: &Name, later: Later) -> Status {
+        let (host, delay) = (host.clone(), later.delay);
+        self.node.tell(Event::TurnedAway { host, delay }).await;
+        later.into()
+    }
+}
+
 #[tonic::async_trait]
 impl SensorService for Sensors {
     type ControlStream = Pin<Box<ReceiverStream<Result<ControlResponse, Status>>>>;
@@ -58,14 +69,16 @@ impl SensorService for Sensors {
         request: Request<Streaming<ControlRequest>>,
     ) -> Result<Response<Self::ControlStream>, Status> {
         let peer = caller(&request, Role::Host)?;
-        self.admission
-            .admit(&peer.identity.id)
-            .inspect_err(|_| self.counters.too_often().add(1))?;
+        if let Err(later) = self.admission.admit(&peer.identity.id) {
+            self.counters.too_often().add(1);
+            return Err(self.turn_away(&peer.identity.id, later).await);
+        }
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| {
+        let Ok(place) = place else {
             self.counters.full().add(1);
-            later("this replica has all the hosts that it can have")
-        })?;
+            let later = Later::new("this replica has all the hosts that it can have".to_owned());
+            return Err(self.turn_away(&peer.identity.id, later).await);
+        };
         self.counters.opened().add(1);
         let (say, said) = mpsc::channel(WAITING);
         let stream = self.streams.fetch_add(1, Ordering::Relaxed);
@@ -92,17 +105,19 @@ async fn listen(
         Ok(Err(_)) => return,
         Err(_) => return refuse(&say, "no hello came").await,
     };
+    if !(1..=INSTANCE).contains(&hello.instance_id.len()) {
+        return refuse(&say, &format!("instance_id has to have 1 to {INSTANCE} bytes")).await;
+    }
     // Nobody else writes to the stream: once the node lets go of its end, the stream is over.
-    node.tell(Event::Hello {
-        host: host.clone(),
-        stream,
-        serial: peer.serial,
-        hello: Box::new(hello),
-        say,
-    })
-    .await;
+    let (over, mut is_over) = oneshot::channel();
+    let (serial, hello) = (peer.serial, Box::new(hello));
+    node.tell(Event::Hello { host: host.clone(), stream, serial, hello, say, over }).await;
     loop {
-        match heard.message().await {
+        let message = tokio::select! {
+            message = heard.message() => message,
+            _ = &mut is_over => break,
+        };
+        match message {
             // It would be kept for as long as the host is here.
             Ok(Some(request)) if request.encoded_len() > MOST => break,
             Ok(Some(ControlRequest { message: Some(message) })) => {

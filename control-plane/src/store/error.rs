@@ -1,6 +1,14 @@
 //! Why etcd did not do what it was asked for.
 
 use thiserror::Error;
+use tonic::Code;
+
+impl StoreError {
+    /// Whether etcd has not what it was asked to use, such as a lease.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Etcd(etcd_client::Error::GRpcStatus(status)) if status.code() == Code::NotFound)
+    }
+}
 
 /// Why not.
 #[derive(Debug, Error)]
@@ -24,6 +32,6 @@ pub(crate) enum StoreError {
     #[error("etcd: the answer to {0} is not as expected")]
     Answer(&'static str),
     /// It was asked for too long.
-    #[error("etcd: no answer after {0} s")]
+    #[error("etcd: no answer after {0} s: see whether it has a quorum")]
     Silent(u64),
 }

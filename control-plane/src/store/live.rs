@@ -3,7 +3,9 @@
 //! A failed comparison voids a whole transaction, so each host is a transaction within one; a batch is decided host by
 //! host, and committed in one revision.
 
-use etcd_client::{Compare, CompareOp, KvClient, PutOptions, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{
+    Compare, CompareOp, KvClient, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse,
+};
 
 use wanglou_api::identity::Name;
 
@@ -27,7 +29,9 @@ pub(crate) async fn commit(
     let answer = kv.txn(Txn::new().and_then(changes)).await?;
     let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
     let outcome = |answer: TxnOpResponse| match answer {
-        TxnOpResponse::Txn(within) if !within.succeeded() => Outcome::Taken,
+        TxnOpResponse::Txn(within) if !within.succeeded() && !is_done_otherwise(&within) => {
+            Outcome::Taken
+        }
         _ => Outcome::Done(revision),
     };
     let outcomes: Vec<_> = answer.op_responses().into_iter().map(outcome).collect();
@@ -36,6 +40,12 @@ pub(crate) async fn commit(
     } else {
         Err(StoreError::Answer("a transaction"))
     }
+}
+
+/// Whether what stands behind the comparison that failed was done.
+fn is_done_otherwise(within: &TxnResponse) -> bool {
+    let others = within.op_responses();
+    others.iter().any(|it| matches!(it, TxnOpResponse::Txn(other) if other.succeeded()))
 }
 
 fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreError> {
@@ -60,7 +70,10 @@ fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreErr
         }
         Change::Repair { here, lease, .. } => {
             let absent = Compare::create_revision(live_key.clone(), CompareOp::Equal, 0);
-            Txn::new().when([absent]).and_then(put(here, *lease)?)
+            // An earlier repair may have been committed whose answer was lost.
+            let ours = Compare::lease(live_key.clone(), CompareOp::Equal, *lease);
+            let again = Txn::new().when([ours]).and_then(put(here, *lease)?);
+            Txn::new().when([absent]).and_then(put(here, *lease)?).or_else([TxnOp::txn(again)])
         }
         Change::End { lease, ended, .. } => {
             let ours = Compare::lease(live_key.clone(), CompareOp::Equal, *lease);

@@ -71,9 +71,8 @@ pub(crate) async fn follow(
         let mut client = client.watch_client();
         let opened = timeout(PROGRESS, client.watch(folder.as_str(), Some(options))).await;
         let mut stream = opened.map_err(|_| silent())??;
-        if read(&mut stream, known, tell).await? == Ended::Compacted {
-            *known = None;
-        }
+        read_until_compacted(&mut stream, known, tell).await?;
+        *known = None;
     }
 }
 
@@ -119,17 +118,12 @@ fn after(prefix: &[u8]) -> Vec<u8> {
     end
 }
 
-#[derive(PartialEq, Eq)]
-enum Ended {
-    Compacted,
-    Otherwise,
-}
-
-async fn read(
+/// Until what would be told next has been compacted.
+async fn read_until_compacted(
     stream: &mut WatchStream,
     known: &mut Option<i64>,
     tell: &Sender<Told>,
-) -> Result<Ended, StoreError> {
+) -> Result<(), StoreError> {
     let mut asked = false;
     // Of one revision, which may come in parts.
     let mut parts: Vec<(Vec<u8>, Option<Pair>)> = Vec::new();
@@ -147,10 +141,10 @@ async fn read(
         let Some(answer) = answer else { return Err(StoreError::Answer("a watch")) };
         asked = false;
         if answer.compact_revision() > 0 {
-            return Ok(Ended::Compacted);
+            return Ok(());
         }
         if answer.canceled() {
-            return Ok(Ended::Otherwise);
+            return Err(StoreError::Answer("a watch: it has ended it"));
         }
         for event in answer.events() {
             let Some(pair) = event.kv() else { continue };

@@ -10,6 +10,7 @@ use wanglou_daemon::telemetry::metrics::{
 
 use super::Replica;
 use crate::counters::{Counter, Counters};
+use crate::view::state_name;
 
 const PREFIX: &str = "wanglou_control_plane";
 
@@ -157,7 +158,7 @@ pub(super) fn text(replica: &Replica) -> Result<String, fmt::Error> {
     let (own, replicas) = {
         let view = replica.view.read();
         for host in view.after(None) {
-            *hosts.entry(host.state().as_str_name().trim_start_matches("STATE_")).or_default() += 1;
+            *hosts.entry(state_name(host.state())).or_default() += 1;
         }
         (view.own.len(), view.replicas.len())
     };

@@ -102,12 +102,15 @@ pub struct Welcome {
     /// that waits longer for its next attempt is reported lost.
     #[prost(message, optional, tag = "3")]
     pub grace: ::core::option::Option<::prost_types::Duration>,
-    /// What the fleet knows the host as.
+    /// What the fleet knows the host as; it may come again, with another welcome.
     #[prost(btree_map = "string, string", tag = "4")]
     pub labels: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Whether `labels` is so: a replica that has not reached etcd yet does not know, and the host is called what it was.
+    #[prost(bool, tag = "7")]
+    pub labels_known: bool,
     #[prost(message, optional, tag = "5")]
     pub endpoints: ::core::option::Option<Endpoints>,
     /// After so long the connection is given up in favour of a new one, somewhere.

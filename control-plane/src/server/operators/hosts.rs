@@ -15,7 +15,7 @@ use super::page::{self, Token};
 use super::{Operators, bad};
 use crate::clock;
 use crate::store::{Relabelled, StoreError};
-use crate::view::Seen;
+use crate::view::{Seen, state_name};
 
 /// Hosts that are looked at before others may change them.
 const CHUNK: usize = 4_096;
@@ -133,7 +133,7 @@ impl Operators {
                 let group = match (&label, &*request.group_by) {
                     (Some(label), _) => host.label(label).unwrap_or_default(),
                     (None, "version") => host.version(),
-                    _ => host.state().as_str_name().trim_start_matches("STATE_"),
+                    _ => state_name(host.state()),
                 };
                 match counts.get_mut(group) {
                     Some(count) => *count += 1,
