@@ -1,6 +1,11 @@
 //! Orders and commands of a fleet, given by whoever may and by whoever may not.
 
-use std::{fs, os::unix::net::UnixDatagram, thread, time::Duration};
+use std::{
+    fs,
+    os::unix::net::UnixDatagram,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -64,9 +69,12 @@ fn a_stop_is_obeyed_remembered_and_ended_by_a_start() -> Result<()> {
     ensure!(replica.receipt()? == (7, Stage::Detached, NONE), "{:?}", replica.log);
     ensure!(service.worker().is_err(), "somebody works");
     // The kernel takes a moment (RCU) to forget a program that is attached to nothing.
-    thread::sleep(Duration::from_millis(500));
+    let until = Instant::now() + Duration::from_secs(20);
     for program in programs {
-        ensure!(!sys::program_exists(program)?, "the program {program} is still there");
+        while sys::program_exists(program)? {
+            ensure!(Instant::now() < until, "the program {program} is still there");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
     let stopped = replica.heartbeat(|it| it.state() == State::Stopped)?;
     ensure!(stopped.reason == STOPPED && stopped.run_id.is_none(), "{stopped:?}");
@@ -112,7 +120,10 @@ fn what_nobody_may_order_changes_nothing() -> Result<()> {
     let _turn = lock::shared()?;
     let fleet = Fleet::new()?;
     let mut replica = fleet.replica("one")?;
-    replica.welcome(|it| it.labels = [("project".to_owned(), "web".to_owned())].into());
+    replica.welcome(|it| {
+        it.labels = [("project".to_owned(), "web".to_owned())].into();
+        it.labels_known = true;
+    });
     let service = start(&fleet, &replica, &["telemetry.listen=127.0.0.1:0"])?;
     replica.heartbeat(|it| it.state() == State::Working)?;
     let worker = service.worker()?;

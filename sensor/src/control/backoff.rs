@@ -33,10 +33,11 @@ impl Backoff {
     }
 
     /// The pause that a replica asks for which is busy: up to half of it is added, as it has told others the same.
-    /// A host waits no longer than it may.
+    /// A host waits no longer than it may, and not all that wait for so long come at the same moment.
     pub(super) fn told(delay: Duration, grace: Duration, random: u64) -> Duration {
-        let spread = part((delay / 2).max(FIRST), random);
-        delay.min(grace).saturating_add(spread).min(grace)
+        let most = grace / 2;
+        let base = delay.min(most * 2 / 3);
+        base + part((base / 2).max(FIRST).min(most - base), random)
     }
 
     /// All is well.
@@ -86,7 +87,7 @@ mod tests {
             }
             let delay = Duration::from_secs(delay);
             let told = Backoff::told(delay, grace, random);
-            prop_assert!(told <= grace && told >= delay.min(grace));
+            prop_assert!(told <= grace / 2 && told >= delay.min(grace / 3));
         }
     }
 }

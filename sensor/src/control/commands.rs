@@ -6,6 +6,8 @@ use wanglou_api::sensor::v1::CommandResult;
 
 /// So many of the last are remembered.
 const REMEMBERED: usize = 256;
+/// Bytes of what is remembered of why not, at most.
+const MAX_ERROR: usize = 1_024;
 /// Bytes of an id, at most.
 const MAX_ID: usize = 256;
 
@@ -48,7 +50,8 @@ impl Commands {
     /// One is done.
     pub(super) fn done(&mut self, result: &CommandResult) {
         if let Some((_, of)) = self.0.iter_mut().find(|(id, _)| *id == result.command_id) {
-            *of = Some(result.error.clone());
+            let error = &result.error;
+            *of = Some(error[..error.floor_char_boundary(MAX_ERROR)].to_owned());
         }
     }
 }

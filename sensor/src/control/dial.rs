@@ -113,6 +113,9 @@ pub(super) async fn resolve(name: &str) -> Result<Vec<IpAddr>, LinkError> {
     Ok(addresses)
 }
 
+/// What may have to be said about one thing that is heard.
+const ANSWERS: usize = 4;
+
 /// A stream. Gone with this.
 pub(super) struct Stream {
     say: Option<mpsc::Sender<ControlRequest>>,
@@ -139,15 +142,17 @@ impl Stream {
     }
 
     /// The next that the replica says.
-    pub(super) async fn hear(&mut self) -> Result<control_response::Message, LinkError> {
-        loop {
-            match self.heard.message().await? {
-                Some(ControlResponse { message: Some(message) }) => return Ok(message),
-                // Of a later version of the protocol.
-                Some(ControlResponse { message: None }) => {}
-                None => return Err(LinkError::Unreached("it has ended the stream".to_owned())),
-            }
+    pub(super) async fn hear(&mut self) -> Result<Option<control_response::Message>, LinkError> {
+        match self.heard.message().await? {
+            // `None` where it is of a later version of the protocol.
+            Some(ControlResponse { message }) => Ok(message),
+            None => Err(LinkError::Unreached("it has ended the stream".to_owned())),
         }
+    }
+
+    /// Whether an answer to what is heard next can be said.
+    pub(super) fn has_room(&self) -> bool {
+        self.say.as_ref().is_some_and(|say| say.capacity() > ANSWERS)
     }
 
     /// Has said the last, and waits until the other end has heard it.
@@ -206,7 +211,7 @@ async fn greet(
     let heard = client.control(ReceiverStream::new(said)).await?.into_inner();
     let mut stream = Stream { say: Some(say), heard, _connection: connection };
     match stream.hear().await? {
-        control_response::Message::Welcome(welcome) => Ok((stream, welcome)),
+        Some(control_response::Message::Welcome(welcome)) => Ok((stream, welcome)),
         _ => Err(LinkError::Refused("it does not begin with a welcome".to_owned())),
     }
 }

@@ -88,8 +88,8 @@ pub(super) struct Link {
 pub(super) enum Over {
     /// The service ends.
     Ended,
-    /// It is time for another replica.
-    Moves,
+    /// It is time for another replica; whether the stream was worth its handshake.
+    Moves(bool),
     /// It broke.
     Broken(LinkError, bool),
 }
@@ -127,10 +127,17 @@ impl Link {
                     let to = open.to;
                     match self.attend(open, &mut end).await {
                         Over::Ended => return,
-                        Over::Moves => {
+                        Over::Moves(was_well) => {
                             self.round.clear();
                             self.left = Some(to);
-                            Duration::ZERO
+                            let grace = self.memory.grace();
+                            if was_well {
+                                self.backoff.reset();
+                                Backoff::between(grace, random())
+                            } else {
+                                // Whoever sends a host on at once may do so for ever.
+                                self.backoff.next(grace, random())
+                            }
                         }
                         Over::Broken(error, was_well) => {
                             if was_well {

@@ -17,7 +17,7 @@ use super::store::Kept;
 /// Where no replica has said for how long a host may be silent.
 const GRACE: Duration = Duration::from_secs(60);
 const LEAST_GRACE: Duration = Duration::from_secs(2);
-const MOST_GRACE: Duration = Duration::from_secs(3600);
+const MOST_GRACE: Duration = Duration::from_secs(900);
 /// Bytes that are kept, at most.
 const MAX_BYTES: usize = 256 << 10;
 
@@ -44,9 +44,14 @@ impl Memory {
 
     /// A replica has said what is so now: the bytes to keep, if they are others than before.
     pub(super) fn welcomed(&mut self, welcome: Welcome) -> Option<Vec<u8>> {
+        let mut new = welcome;
         // Who says nothing of others does not say that there are none.
-        let endpoints = welcome.endpoints.clone().or_else(|| self.0.endpoints.clone());
-        self.replace(Welcome { replica_id: String::new(), endpoints, ..welcome })
+        new.endpoints = new.endpoints.or_else(|| self.0.endpoints.clone());
+        if !new.labels_known {
+            new.labels.clone_from(&self.0.labels);
+        }
+        (new.replica_id, new.labels_known) = (String::new(), false);
+        self.replace(new)
     }
 
     /// The same of where replicas are.
@@ -136,6 +141,7 @@ mod tests {
         let mut memory = Memory::default();
         let welcome = Welcome {
             labels: [("project".to_owned(), "web".to_owned())].into(),
+            labels_known: true,
             endpoints: Some(said(&["a:1"])),
             ..Welcome::default()
         };
@@ -143,7 +149,9 @@ mod tests {
             |id: &str, welcome: &Welcome| Welcome { replica_id: id.to_owned(), ..welcome.clone() };
         assert!(memory.welcomed(of("one", &welcome)).is_some());
         assert!(memory.welcomed(of("two", &welcome)).is_none(), "another replica is no news");
-        assert!(memory.welcomed(Welcome { endpoints: None, ..welcome }).is_none());
+        assert!(memory.welcomed(Welcome { endpoints: None, ..welcome.clone() }).is_none());
+        let knows_nothing = Welcome { labels: [].into(), labels_known: false, ..welcome };
+        assert!(memory.welcomed(knows_nothing).is_none(), "it is called what it was");
         assert_eq!(memory.round(&[], || 0), endpoints(&["a:1"]));
         assert!(memory.refreshed(said(&[])).is_some());
         assert_eq!((memory.labels().len(), memory.grace()), (1, GRACE));

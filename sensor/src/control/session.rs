@@ -13,8 +13,11 @@ const MOST_OFTEN: Duration = Duration::from_secs(1);
 const LEAST_OFTEN: Duration = Duration::from_secs(600);
 /// A stream that has lived for so long was well.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// A later moment than this is none.
-const FAR: Duration = Duration::from_secs(365 * 86_400);
+/// Where the replica does not say when to leave; and whatever it says, as one that was stolen shall not keep a host for
+/// ever.
+const AGE: Duration = Duration::from_secs(12 * 3_600);
+const LEAST_AGE: Duration = Duration::from_secs(1);
+const MOST_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// More messages in a second wait for the next one: each has a signature to be looked at, and who sends them may be a
 /// thief.
@@ -44,23 +47,27 @@ impl Session {
     /// Begins with a heartbeat. Hosts that have come together shall not leave together: each does so in the last
     /// tenth of the age.
     pub(super) fn begin(welcome: &Welcome, now: Instant, random: u64) -> Self {
-        let interval = span(welcome.heartbeat_interval.as_ref()).unwrap_or(HEARTBEAT);
         let age = span(welcome.max_connection_age.as_ref()).filter(|age| !age.is_zero());
-        let leave = age.map(|age| now + (age - part(age / 10, random)).min(FAR));
-        let interval = interval.clamp(MOST_OFTEN, LEAST_OFTEN);
-        Self { began: now, interval, heartbeat: now, leave, heard: (now, 0) }
+        let age = age.unwrap_or(AGE).clamp(LEAST_AGE, MOST_AGE);
+        let leave = Some(now + age - part(age / 10, random));
+        Self { began: now, interval: interval(welcome), heartbeat: now, leave, heard: (now, 0) }
     }
 
     /// The replica is about to go.
     pub(super) fn drain(&mut self, within: Duration, now: Instant, random: u64) {
-        let at = now + part(within.min(FAR), random);
+        let at = now + part(within.min(MOST_AGE), random);
         self.leave = Some(self.leave.map_or(at, |leave| leave.min(at)));
     }
 
+    /// The replica says anew how often it wants to hear; the age stays as it was.
+    pub(super) fn again(&mut self, welcome: &Welcome) {
+        self.interval = interval(welcome);
+    }
+
     /// When the next is due.
-    pub(super) fn next(&self) -> Instant {
+    pub(super) fn next(&self, now: Instant) -> Instant {
         let due = self.leave.map_or(self.heartbeat, |leave| leave.min(self.heartbeat));
-        if self.heard.1 < MOST_HEARD { due } else { due.min(self.heard.0 + SECOND) }
+        if self.listens(now) { due } else { due.min(self.heard.0 + SECOND) }
     }
 
     /// Something has been heard.
@@ -93,6 +100,11 @@ impl Session {
     pub(super) fn was_well(&self, now: Instant) -> bool {
         now - self.began >= HEALTHY
     }
+}
+
+fn interval(welcome: &Welcome) -> Duration {
+    let asked = span(welcome.heartbeat_interval.as_ref()).unwrap_or(HEARTBEAT);
+    asked.clamp(MOST_OFTEN, LEAST_OFTEN)
 }
 
 /// A span of time of a message; `None` also for one that goes back.
@@ -139,11 +151,14 @@ mod tests {
                 session.heard(Instant::now());
                 heard += 1;
             } else {
-                assert!(session.next() <= Instant::now() + SECOND);
+                assert!(session.next(Instant::now()) <= Instant::now() + SECOND);
             }
             advance(Duration::from_millis(1)).await;
         }
         assert_eq!(heard, 10 * MOST_HEARD);
+        // And then nothing more: nobody is woken for it again and again.
+        advance(Duration::from_secs(2)).await;
+        assert!(session.next(Instant::now()) > Instant::now() + SECOND);
     }
 
     #[tokio::test(start_paused = true)]
@@ -163,9 +178,9 @@ mod tests {
         let mut session = Session::begin(&welcome(10, 1_000), now, 0);
         session.said_heartbeat(now);
         session.drain(Duration::from_secs(8), now, 1 << 63);
-        assert_eq!(session.next(), now + Duration::from_secs(4));
+        assert_eq!(session.next(now), now + Duration::from_secs(4));
         session.drain(Duration::from_secs(800), now, 1 << 63);
-        assert_eq!(session.next(), now + Duration::from_secs(4), "it stays as it was");
+        assert_eq!(session.next(now), now + Duration::from_secs(4), "it stays as it was");
     }
 
     proptest! {

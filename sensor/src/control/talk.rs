@@ -75,6 +75,8 @@ impl Link {
                 stream.say(Say::OrderReceipt(*receipt))?;
             }
             said = receipts.len();
+            let now = Instant::now();
+            let (listens, next) = (session.listens(now) && stream.has_room(), session.next(now));
             tokio::select! {
                 biased;
                 reason = &mut *end => {
@@ -86,15 +88,21 @@ impl Link {
                     stream.say(Say::CommandResult(result))?;
                 }
                 (turn, written) = kept(&mut self.keeping) => self.kept(turn, written),
-                heard = stream.hear(), if session.listens(Instant::now()) => {
+                heard = stream.hear(), if listens => {
                     session.heard(Instant::now());
-                    if self.take(heard?, stream, session, trust)? {
+                    // What is of a later version of the protocol says nothing, and is counted all the same.
+                    if let Some(heard) = heard?
+                        && self.take(heard, stream, session, trust)?
+                    {
                         said = 0;
                     }
                 }
-                () = sleep_until(session.next()) => match session.due(Instant::now()) {
+                () = sleep_until(next) => match session.due(Instant::now()) {
                     Some(Due::Heartbeat) => self.heartbeat(stream, session)?,
-                    Some(Due::Leave) => return Ok((Reason::Moves, Over::Moves)),
+                    Some(Due::Leave) => {
+                        let was_well = session.was_well(Instant::now());
+                        return Ok((Reason::Moves, Over::Moves(was_well)));
+                    }
                     None => {}
                 },
             }
@@ -134,8 +142,13 @@ impl Link {
                 session.drain(within, Instant::now(), random());
             }
             Heard::Probe(_) => self.heartbeat(stream, session)?,
-            // It has been said.
-            Heard::Welcome(_) => {}
+            // Something of what it said at first is otherwise now, such as what the host is called.
+            Heard::Welcome(welcome) => {
+                session.again(&welcome);
+                let news = self.memory.welcomed(welcome);
+                self.round.clear();
+                self.keep_memory(news);
+            }
         }
         Ok(false)
     }

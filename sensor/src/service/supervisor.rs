@@ -28,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A worker that has lived for so long was well.
 const HEALTHY: Duration = Duration::from_secs(60);
 
+/// Bytes of what the fleet wants that are told of in the log, at most.
+const MAX_TOLD: usize = 256;
 /// Bytes of levels, at most.
 const MAX_LEVELS: usize = 1024;
 /// A worker that is not ready by then never will be.
@@ -369,6 +371,7 @@ impl Supervisor<'_> {
             Some(Action::Snapshot(_)) => Err("no worker is ready".to_owned()),
             None => Err("this version of the sensor does not know it".to_owned()),
         };
+        let what = &what[..what.floor_char_boundary(MAX_TOLD)];
         let came_of_it = done.as_ref().err().map_or("done", String::as_str);
         tracing::info!(id = ids::COMMANDED.code, "the fleet wants {what:?}: {came_of_it}");
         self.told.control.answer(command.command_id, done);
@@ -394,7 +397,7 @@ impl Supervisor<'_> {
     ) -> Result<(), String> {
         let found = Category::ALL.into_iter().find(|category| category.name() == name);
         let names = Category::ALL.map(Category::name).join(", ");
-        let category = found.ok_or_else(|| format!("{name:?} has to be one of {names}"))?;
+        let category = found.ok_or_else(|| format!("a module has to be one of {names}"))?;
         self.settings.want_module(category, on);
         if let Some(worker) = worker {
             worker.want(&self.settings.wanted_of_worker());
