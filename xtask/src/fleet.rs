@@ -42,7 +42,12 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     shell::run(&mut cargo)
 }
 
+/// Where [`build`] puts all of it.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join(PROFILE)
+}
+
 /// A program that [`build`] has made.
 pub(crate) fn program(workspace: &Workspace, name: &str) -> PathBuf {
-    workspace.target.join(PROFILE).join(name)
+    folder(workspace).join(name)
 }

@@ -19,7 +19,7 @@ async fn hundreds_call_are_probed_and_stop() -> Result<()> {
     let fleet = Fleet::new("blue")?;
     let server = Server::start(&fleet).await?;
     let mut swarm = Swarm::start(&fleet, HOSTS, &[server.address()])?;
-    swarm.behave(0..HOSTS, Behaviour::Well, 1_000)?;
+    swarm.behave(0..HOSTS, Behaviour::Well, 200)?;
     let many = HOSTS as u64;
     swarm.until(PATIENCE, |report| report.welcome == many).await?;
     eprintln!("{HOSTS} hosts cost {:?}", swarm.usage()?);

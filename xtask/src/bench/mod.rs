@@ -6,6 +6,7 @@
 
 mod bpftrace;
 mod breaker;
+mod fleet;
 mod idle;
 mod network;
 mod pairs;
@@ -51,12 +52,17 @@ enum What {
     Breaker(breaker::Args),
     /// What the service costs while hardly anything happens
     Idle(idle::Args),
+    /// What a fleet costs its replicas, and how soon all of it is stopped
+    Fleet(fleet::Args),
     /// What connections, requests and bulk data cost while the sensor watches
     Network(network::Args),
 }
 
 /// Builds, measures, prints a table.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    if let Some(What::Fleet(args)) = &args.what {
+        return fleet::run(workspace, args);
+    }
     if !rustix::process::geteuid().is_root() {
         bail!("the bench attaches probes: run it as root");
     }
@@ -66,7 +72,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Some(What::Breaker(args)) => return breaker::run(args),
         Some(What::Idle(args)) => return idle::run(args),
         Some(What::Network(args)) => return network::run(args),
-        None => {}
+        Some(What::Fleet(_)) | None => {}
     }
     debian::ensure(&["bpftrace", "bpftool"], "comparing with bpftrace")?;
 
