@@ -1,5 +1,8 @@
 //! Messages and services, by package.
 
+// What events are made of, as others of these name it.
+use crate::event;
+
 /// All proto files of the services, serialized (`google.protobuf.FileDescriptorSet`), for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/services.bin");
 

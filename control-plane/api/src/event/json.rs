@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Strings, Timestamp};
+use super::{Strings, Timestamp, v1};
 
 /// What stands in the JSON of an event.
 pub trait Json {
@@ -118,9 +118,38 @@ impl<T: Json> Json for &BTreeMap<String, T> {
     }
 }
 
-impl Json for BTreeMap<String, u64> {
+impl<T: Json> Json for BTreeMap<String, T> {
     fn write_json(&self, out: &mut Vec<u8>) {
         (&self).write_json(out);
+    }
+}
+
+impl Json for String {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        self.as_str().write_json(out);
+    }
+}
+
+impl Json for Vec<String> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        self.iter().for_each(|string| string.write_item(out));
+        close(out, b']');
+    }
+}
+
+/// One before 1970 is taken for 1970: no event is that old.
+impl Json for prost_types::Timestamp {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let (seconds, nanos) = (self.seconds.max(0).cast_unsigned(), self.nanos.max(0));
+        let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(nanos as u64);
+        Timestamp::from_unix_nanos(nanos).write_json(out);
+    }
+}
+
+impl Json for v1::Counts {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        self.by_action.write_json(out);
     }
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::json::{Json, Object};
-use super::{Strings, Timestamp};
+use super::proto::{Message, Proto};
+use super::{Strings, Timestamp, v1};
 
 /// One line of output: something that happened on a host, or a record of what the sensor did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +39,44 @@ pub struct Event<'a> {
 }
 
 impl Json for Event<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"@timestamp\":", self.timestamp.as_ref());
+        object.field("\"event\":", self.event.as_ref());
+        object.field("\"host\":", self.host.as_ref());
+        object.field("\"process\":", self.process.as_ref());
+        object.field("\"user\":", self.user.as_ref());
+        object.field("\"group\":", self.group.as_ref());
+        object.field("\"source\":", self.source.as_ref());
+        object.field("\"destination\":", self.destination.as_ref());
+        object.field("\"network\":", self.network.as_ref());
+        object.field("\"error\":", self.error.as_ref());
+        object.field("\"log\":", self.log.as_ref());
+        object.field("\"message\":", self.message.as_ref());
+        object.field("\"wanglou\":", self.wanglou.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Event<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.timestamp.write_proto(1, out);
+        self.event.write_proto(2, out);
+        self.host.write_proto(3, out);
+        self.process.write_proto(4, out);
+        self.user.write_proto(5, out);
+        self.group.write_proto(6, out);
+        self.source.write_proto(7, out);
+        self.destination.write_proto(8, out);
+        self.network.write_proto(9, out);
+        self.error.write_proto(10, out);
+        self.log.write_proto(11, out);
+        self.message.write_proto(12, out);
+        self.wanglou.write_proto(15, out);
+    }
+}
+
+impl Json for v1::Event {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"@timestamp\":", self.timestamp.as_ref());
@@ -108,6 +147,47 @@ impl Json for EventMeta<'_> {
     }
 }
 
+impl Message for EventMeta<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.kind.write_proto(1, out);
+        self.category.write_proto(2, out);
+        self.r#type.write_proto(3, out);
+        self.action.write_proto(4, out);
+        self.sequence.write_proto(5, out);
+        self.provider.write_proto(6, out);
+        self.start.write_proto(7, out);
+        self.end.write_proto(8, out);
+        self.original_bytes.write_proto(9, out);
+        self.outcome.write_proto(10, out);
+        self.duration.write_proto(11, out);
+        self.code.write_proto(12, out);
+        self.severity.write_proto(13, out);
+    }
+}
+
+impl Json for v1::EventMeta {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"kind\":", self.kind.as_ref());
+        object.field("\"category\":", Some(&self.category).filter(|list| !list.is_empty()));
+        object.field("\"type\":", Some(&self.r#type).filter(|list| !list.is_empty()));
+        object.field("\"action\":", self.action.as_ref());
+        object.field("\"sequence\":", self.sequence.as_ref());
+        object.field("\"provider\":", self.provider.as_ref());
+        object.field("\"start\":", self.start.as_ref());
+        object.field("\"end\":", self.end.as_ref());
+        object.field(
+            "\"original_bytes\":",
+            Some(&self.original_bytes).filter(|list| !list.is_empty()),
+        );
+        object.field("\"outcome\":", self.outcome.as_ref());
+        object.field("\"duration\":", self.duration.as_ref());
+        object.field("\"code\":", self.code.as_ref());
+        object.field("\"severity\":", self.severity.as_ref());
+        object.end();
+    }
+}
+
 /// `host`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Host<'a> {
@@ -129,6 +209,24 @@ impl Json for Host<'_> {
     }
 }
 
+impl Message for Host<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+        self.name.write_proto(2, out);
+        self.boot.write_proto(3, out);
+    }
+}
+
+impl Json for v1::Host {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"name\":", self.name.as_ref());
+        object.field("\"boot\":", self.boot.as_ref());
+        object.end();
+    }
+}
+
 /// `host.boot`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Boot<'a> {
@@ -137,6 +235,20 @@ pub struct Boot<'a> {
 }
 
 impl Json for Boot<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Boot<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+    }
+}
+
+impl Json for v1::Boot {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"id\":", self.id.as_ref());
@@ -225,6 +337,64 @@ impl Json for Process<'_> {
     }
 }
 
+impl Message for Process<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.pid.write_proto(1, out);
+        self.entity_id.write_proto(2, out);
+        self.name.write_proto(3, out);
+        self.executable.write_proto(4, out);
+        self.start.write_proto(5, out);
+        self.end.write_proto(6, out);
+        self.args.write_proto(7, out);
+        self.args_count.write_proto(8, out);
+        self.args_truncated.write_proto(9, out);
+        self.args_bytes.write_proto(10, out);
+        self.args_omitted.write_proto(11, out);
+        self.command_line.write_proto(12, out);
+        self.working_directory.write_proto(13, out);
+        self.interactive.write_proto(14, out);
+        self.exit_code.write_proto(15, out);
+        self.signal.write_proto(16, out);
+        self.cpu_ns.write_proto(17, out);
+        self.max_rss_bytes.write_proto(18, out);
+        self.vpid.write_proto(19, out);
+        self.parent.write_proto(20, out);
+        self.real_parent.write_proto(21, out);
+        self.session_leader.write_proto(22, out);
+        self.tty.write_proto(23, out);
+    }
+}
+
+impl Json for v1::Process {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"pid\":", self.pid.as_ref());
+        object.field("\"entity_id\":", self.entity_id.as_ref());
+        object.field("\"name\":", self.name.as_ref());
+        object.field("\"executable\":", self.executable.as_ref());
+        object.field("\"start\":", self.start.as_ref());
+        object.field("\"end\":", self.end.as_ref());
+        object.field("\"args\":", Some(&self.args).filter(|list| !list.is_empty()));
+        object.field("\"args_count\":", self.args_count.as_ref());
+        object.field("\"args_truncated\":", self.args_truncated.as_ref());
+        object.field("\"args_bytes\":", self.args_bytes.as_ref());
+        object.field("\"args_omitted\":", self.args_omitted.as_ref());
+        object.field("\"command_line\":", self.command_line.as_ref());
+        object.field("\"working_directory\":", self.working_directory.as_ref());
+        object.field("\"interactive\":", self.interactive.as_ref());
+        object.field("\"exit_code\":", self.exit_code.as_ref());
+        object.field("\"signal\":", self.signal.as_ref());
+        object.field("\"cpu_ns\":", self.cpu_ns.as_ref());
+        object.field("\"max_rss_bytes\":", self.max_rss_bytes.as_ref());
+        object.field("\"vpid\":", self.vpid.as_ref());
+        object.field("\"parent\":", self.parent.as_ref());
+        object.field("\"real_parent\":", self.real_parent.as_ref());
+        object.field("\"session_leader\":", self.session_leader.as_ref());
+        object.field("\"tty\":", self.tty.as_ref());
+        object.end();
+    }
+}
+
 /// `process.parent`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ParentProcess<'a> {
@@ -239,6 +409,26 @@ pub struct ParentProcess<'a> {
 }
 
 impl Json for ParentProcess<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"pid\":", self.pid.as_ref());
+        object.field("\"entity_id\":", self.entity_id.as_ref());
+        object.field("\"name\":", self.name.as_ref());
+        object.field("\"executable\":", self.executable.as_ref());
+        object.end();
+    }
+}
+
+impl Message for ParentProcess<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.pid.write_proto(1, out);
+        self.entity_id.write_proto(2, out);
+        self.name.write_proto(3, out);
+        self.executable.write_proto(4, out);
+    }
+}
+
+impl Json for v1::ParentProcess {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"pid\":", self.pid.as_ref());
@@ -264,6 +454,20 @@ impl Json for ProcessRef {
     }
 }
 
+impl Message for ProcessRef {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.pid.write_proto(1, out);
+    }
+}
+
+impl Json for v1::ProcessRef {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"pid\":", self.pid.as_ref());
+        object.end();
+    }
+}
+
 /// `process.args_omitted`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ArgsOmitted {
@@ -274,6 +478,22 @@ pub struct ArgsOmitted {
 }
 
 impl Json for ArgsOmitted {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"index\":", self.index.as_ref());
+        object.field("\"bytes\":", self.bytes.as_ref());
+        object.end();
+    }
+}
+
+impl Message for ArgsOmitted {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.index.write_proto(1, out);
+        self.bytes.write_proto(2, out);
+    }
+}
+
+impl Json for v1::ArgsOmitted {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"index\":", self.index.as_ref());
@@ -297,6 +517,20 @@ impl Json for Tty {
     }
 }
 
+impl Message for Tty {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.char_device.write_proto(1, out);
+    }
+}
+
+impl Json for v1::Tty {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"char_device\":", self.char_device.as_ref());
+        object.end();
+    }
+}
+
 /// `process.tty.char_device`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CharDevice {
@@ -307,6 +541,22 @@ pub struct CharDevice {
 }
 
 impl Json for CharDevice {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"major\":", self.major.as_ref());
+        object.field("\"minor\":", self.minor.as_ref());
+        object.end();
+    }
+}
+
+impl Message for CharDevice {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.major.write_proto(1, out);
+        self.minor.write_proto(2, out);
+    }
+}
+
+impl Json for v1::CharDevice {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"major\":", self.major.as_ref());
@@ -336,6 +586,24 @@ impl Json for User<'_> {
     }
 }
 
+impl Message for User<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+        self.effective.write_proto(2, out);
+        self.changes.write_proto(3, out);
+    }
+}
+
+impl Json for v1::User {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"effective\":", self.effective.as_ref());
+        object.field("\"changes\":", self.changes.as_ref());
+        object.end();
+    }
+}
+
 /// `user.effective`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EffectiveUser<'a> {
@@ -344,6 +612,20 @@ pub struct EffectiveUser<'a> {
 }
 
 impl Json for EffectiveUser<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.end();
+    }
+}
+
+impl Message for EffectiveUser<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+    }
+}
+
+impl Json for v1::EffectiveUser {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"id\":", self.id.as_ref());
@@ -361,6 +643,22 @@ pub struct UserChanges<'a> {
 }
 
 impl Json for UserChanges<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"effective\":", self.effective.as_ref());
+        object.end();
+    }
+}
+
+impl Message for UserChanges<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+        self.effective.write_proto(2, out);
+    }
+}
+
+impl Json for v1::UserChanges {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"id\":", self.id.as_ref());
@@ -390,6 +688,24 @@ impl Json for Group<'_> {
     }
 }
 
+impl Message for Group<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+        self.effective.write_proto(2, out);
+        self.changes.write_proto(3, out);
+    }
+}
+
+impl Json for v1::Group {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"effective\":", self.effective.as_ref());
+        object.field("\"changes\":", self.changes.as_ref());
+        object.end();
+    }
+}
+
 /// `group.effective`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EffectiveGroup<'a> {
@@ -398,6 +714,20 @@ pub struct EffectiveGroup<'a> {
 }
 
 impl Json for EffectiveGroup<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.end();
+    }
+}
+
+impl Message for EffectiveGroup<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+    }
+}
+
+impl Json for v1::EffectiveGroup {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"id\":", self.id.as_ref());
@@ -423,6 +753,22 @@ impl Json for GroupChanges<'_> {
     }
 }
 
+impl Message for GroupChanges<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+        self.effective.write_proto(2, out);
+    }
+}
+
+impl Json for v1::GroupChanges {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"effective\":", self.effective.as_ref());
+        object.end();
+    }
+}
+
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Endpoint<'a> {
@@ -437,6 +783,26 @@ pub struct Endpoint<'a> {
 }
 
 impl Json for Endpoint<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"ip\":", self.ip.as_ref());
+        object.field("\"port\":", self.port.as_ref());
+        object.field("\"bytes\":", self.bytes.as_ref());
+        object.field("\"packets\":", self.packets.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Endpoint<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.ip.write_proto(1, out);
+        self.port.write_proto(2, out);
+        self.bytes.write_proto(3, out);
+        self.packets.write_proto(4, out);
+    }
+}
+
+impl Json for v1::Endpoint {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"ip\":", self.ip.as_ref());
@@ -474,6 +840,28 @@ impl Json for Network<'_> {
     }
 }
 
+impl Message for Network<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.transport.write_proto(1, out);
+        self.r#type.write_proto(2, out);
+        self.direction.write_proto(3, out);
+        self.community_id.write_proto(4, out);
+        self.retransmits.write_proto(5, out);
+    }
+}
+
+impl Json for v1::Network {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"transport\":", self.transport.as_ref());
+        object.field("\"type\":", self.r#type.as_ref());
+        object.field("\"direction\":", self.direction.as_ref());
+        object.field("\"community_id\":", self.community_id.as_ref());
+        object.field("\"retransmits\":", self.retransmits.as_ref());
+        object.end();
+    }
+}
+
 /// `error`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Error<'a> {
@@ -489,6 +877,20 @@ impl Json for Error<'_> {
     }
 }
 
+impl Message for Error<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.code.write_proto(1, out);
+    }
+}
+
+impl Json for v1::Error {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"code\":", self.code.as_ref());
+        object.end();
+    }
+}
+
 /// ECS `log.*`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Log<'a> {
@@ -497,6 +899,20 @@ pub struct Log<'a> {
 }
 
 impl Json for Log<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"level\":", self.level.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Log<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.level.write_proto(1, out);
+    }
+}
+
+impl Json for v1::Log {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"level\":", self.level.as_ref());
@@ -556,6 +972,44 @@ impl Json for Wanglou<'_> {
     }
 }
 
+impl Message for Wanglou<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.run.write_proto(1, out);
+        self.cgroup.write_proto(2, out);
+        self.namespaces.write_proto(3, out);
+        self.executable.write_proto(4, out);
+        self.script.write_proto(5, out);
+        self.ancestors.write_proto(6, out);
+        self.incomplete.write_proto(7, out);
+        self.recovered.write_proto(8, out);
+        self.ledger.write_proto(9, out);
+        self.gap.write_proto(10, out);
+        self.truncated.write_proto(11, out);
+        self.owner.write_proto(12, out);
+        self.tcp.write_proto(13, out);
+    }
+}
+
+impl Json for v1::Wanglou {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"run\":", self.run.as_ref());
+        object.field("\"cgroup\":", self.cgroup.as_ref());
+        object.field("\"namespaces\":", self.namespaces.as_ref());
+        object.field("\"executable\":", self.executable.as_ref());
+        object.field("\"script\":", self.script.as_ref());
+        object.field("\"ancestors\":", Some(&self.ancestors).filter(|list| !list.is_empty()));
+        object.field("\"incomplete\":", self.incomplete.as_ref());
+        object.field("\"recovered\":", self.recovered.as_ref());
+        object.field("\"truncated\":", Some(&self.truncated).filter(|list| !list.is_empty()));
+        object.field("\"ledger\":", self.ledger.as_ref());
+        object.field("\"gap\":", self.gap.as_ref());
+        object.field("\"owner\":", self.owner.as_ref());
+        object.field("\"tcp\":", self.tcp.as_ref());
+        object.end();
+    }
+}
+
 /// `wanglou.run`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Run<'a> {
@@ -564,6 +1018,20 @@ pub struct Run<'a> {
 }
 
 impl Json for Run<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Run<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+    }
+}
+
+impl Json for v1::Run {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"id\":", self.id.as_ref());
@@ -586,6 +1054,20 @@ impl Json for Cgroup {
     }
 }
 
+impl Message for Cgroup {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+    }
+}
+
+impl Json for v1::Cgroup {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.end();
+    }
+}
+
 /// Inode numbers, as in /proc/PID/ns.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Namespaces {
@@ -598,6 +1080,24 @@ pub struct Namespaces {
 }
 
 impl Json for Namespaces {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"pid\":", self.pid.as_ref());
+        object.field("\"mnt\":", self.mnt.as_ref());
+        object.field("\"net\":", self.net.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Namespaces {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.pid.write_proto(1, out);
+        self.mnt.write_proto(2, out);
+        self.net.write_proto(3, out);
+    }
+}
+
+impl Json for v1::Namespaces {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"pid\":", self.pid.as_ref());
@@ -628,6 +1128,24 @@ impl Json for Tcp<'_> {
     }
 }
 
+impl Message for Tcp<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.end.write_proto(1, out);
+        self.closed_by.write_proto(2, out);
+        self.half_closed.write_proto(3, out);
+    }
+}
+
+impl Json for v1::Tcp {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"end\":", self.end.as_ref());
+        object.field("\"closed_by\":", self.closed_by.as_ref());
+        object.field("\"half_closed\":", self.half_closed.as_ref());
+        object.end();
+    }
+}
+
 /// `wanglou.executable`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExecutableMarks {
@@ -638,6 +1156,22 @@ pub struct ExecutableMarks {
 }
 
 impl Json for ExecutableMarks {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"deleted\":", self.deleted.as_ref());
+        object.field("\"memfd\":", self.memfd.as_ref());
+        object.end();
+    }
+}
+
+impl Message for ExecutableMarks {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.deleted.write_proto(1, out);
+        self.memfd.write_proto(2, out);
+    }
+}
+
+impl Json for v1::ExecutableMarks {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::new(out);
         object.field("\"deleted\":", self.deleted.as_ref());
@@ -670,6 +1204,26 @@ impl Json for Ledger<'_> {
     }
 }
 
+impl Message for Ledger<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.produced.write_proto(1, out);
+        self.delivered.write_proto(2, out);
+        self.dropped.write_proto(3, out);
+        self.in_flight.write_proto(4, out);
+    }
+}
+
+impl Json for v1::Ledger {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"produced\":", Some(&self.produced));
+        object.field("\"delivered\":", Some(&self.delivered));
+        object.field("\"dropped\":", Some(&self.dropped));
+        object.field("\"in_flight\":", self.in_flight.as_ref());
+        object.end();
+    }
+}
+
 /// An interval in which events were lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gap<'a> {
@@ -686,6 +1240,24 @@ impl Json for Gap<'_> {
         let mut object = Object::new(out);
         object.field("\"lost\":", self.lost.as_ref());
         object.field("\"recovered\":", self.recovered.as_ref());
+        object.field("\"unrecovered\":", self.unrecovered.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Gap<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.lost.write_proto(1, out);
+        self.recovered.write_proto(2, out);
+        self.unrecovered.write_proto(3, out);
+    }
+}
+
+impl Json for v1::Gap {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"lost\":", Some(&self.lost));
+        object.field("\"recovered\":", Some(&self.recovered));
         object.field("\"unrecovered\":", self.unrecovered.as_ref());
         object.end();
     }

@@ -1684,3 +1684,710 @@ pub mod fleet_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadEventsRequest {
+    /// Ids of hosts, without `hosts/`; none for all.
+    #[prost(string, repeated, tag = "1")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// `event.action`: any of these; none for all.
+    #[prost(string, repeated, tag = "2")]
+    pub actions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whose process, or whose parent, has this `entity_id`; or this id, if it is a number.
+    #[prost(string, tag = "3")]
+    pub process: ::prost::alloc::string::String,
+    /// From here on; unset: an hour ago.
+    #[prost(message, optional, tag = "4")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Before this; unset: now.
+    #[prost(message, optional, tag = "5")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// A condition in SQL over columns named as in ECS: `process.name = 'sshd' AND source.port > 1024`.
+    #[prost(string, tag = "6")]
+    pub filter: ::prost::alloc::string::String,
+    /// So many at most, of those the last; 0 for 10,000.
+    #[prost(uint32, tag = "7")]
+    pub max_events: u32,
+    /// Those too that come from now on; `until_time` is not set then.
+    #[prost(bool, tag = "8")]
+    pub follow: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadEventsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<super::super::event::v1::Event>,
+    /// All that are stored have been told; from here on it is those that come.
+    #[prost(bool, tag = "2")]
+    pub complete: bool,
+    /// There were more than `max_events`: these are missing before the first.
+    #[prost(bool, tag = "3")]
+    pub truncated: bool,
+    /// That came, and were given up because the caller was too slow.
+    #[prost(uint64, tag = "4")]
+    pub missed_events: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadProcessTreeRequest {
+    /// `process.entity_id`.
+    #[prost(string, tag = "1")]
+    pub entity_id: ::prost::alloc::string::String,
+    /// From here on; unset: a day ago.
+    #[prost(message, optional, tag = "2")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// So many at most; 0 for 1,000.
+    #[prost(uint32, tag = "3")]
+    pub max_processes: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadProcessTreeResponse {
+    /// Parents before their children.
+    #[prost(message, repeated, tag = "1")]
+    pub processes: ::prost::alloc::vec::Vec<TreeProcess>,
+    /// There are more.
+    #[prost(bool, tag = "2")]
+    pub truncated: bool,
+}
+/// A process in a tree. What is not known is empty or unset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TreeProcess {
+    #[prost(string, tag = "1")]
+    pub entity_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub parent_entity_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub pid: u32,
+    #[prost(string, tag = "5")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub executable: ::prost::alloc::string::String,
+    /// As it was executed last.
+    #[prost(string, tag = "7")]
+    pub command_line: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "9")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "10")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(int32, optional, tag = "11")]
+    pub exit_code: ::core::option::Option<i32>,
+    #[prost(string, tag = "12")]
+    pub signal: ::prost::alloc::string::String,
+    /// Connections that it opened or took.
+    #[prost(uint32, tag = "13")]
+    pub connections: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReconcileRunsRequest {
+    /// Ids of hosts, without `hosts/`; none for all.
+    #[prost(string, repeated, tag = "1")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only runs that do not balance.
+    #[prost(bool, tag = "2")]
+    pub unbalanced_only: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReconcileRunsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub runs: ::prost::alloc::vec::Vec<RunBalance>,
+    /// All have been told of; the sums below are of all that were asked for.
+    #[prost(bool, tag = "2")]
+    pub complete: bool,
+    #[prost(uint64, tag = "3")]
+    pub runs_balanced: u64,
+    #[prost(uint64, tag = "4")]
+    pub runs_open: u64,
+    #[prost(uint64, tag = "5")]
+    pub runs_unbalanced: u64,
+}
+/// The books of one run.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunBalance {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub run: ::core::option::Option<super::super::sensor::v1::RunId>,
+    #[prost(enumeration = "run_balance::State", tag = "3")]
+    pub state: i32,
+    /// By action, all of these: as the last books of the run have it that are known.
+    #[prost(btree_map = "string, uint64", tag = "4")]
+    pub produced: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    #[prost(btree_map = "string, uint64", tag = "5")]
+    pub stored: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    /// By cause.
+    #[prost(btree_map = "string, message", tag = "6")]
+    pub lost: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        super::super::sensor::v1::ActionCounts,
+    >,
+    #[prost(btree_map = "string, uint64", tag = "7")]
+    pub in_flight: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    #[prost(btree_map = "string, uint64", tag = "8")]
+    pub unexplained: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    /// Batches that are neither stored nor lost, although later ones are.
+    #[prost(message, repeated, tag = "9")]
+    pub missing: ::prost::alloc::vec::Vec<MissingBatches>,
+    #[prost(uint64, tag = "10")]
+    pub last_number: u64,
+    /// Of the first and last event that is stored.
+    #[prost(message, optional, tag = "11")]
+    pub first_event_time: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "12")]
+    pub last_event_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// One line of what is wrong.
+    #[prost(string, tag = "13")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `RunBalance`.
+pub mod run_balance {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        Unspecified = 0,
+        /// It is over, and every event is stored or lost by a cause.
+        Balanced = 1,
+        /// It goes on, and every event is stored, lost by a cause, or on its way.
+        Open = 2,
+        /// Events are missing that nothing explains, or the books contradict themselves.
+        Unbalanced = 3,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Balanced => "STATE_BALANCED",
+                Self::Open => "STATE_OPEN",
+                Self::Unbalanced => "STATE_UNBALANCED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_BALANCED" => Some(Self::Balanced),
+                "STATE_OPEN" => Some(Self::Open),
+                "STATE_UNBALANCED" => Some(Self::Unbalanced),
+                _ => None,
+            }
+        }
+    }
+}
+/// Batches that nobody has, from the first to the last of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MissingBatches {
+    #[prost(uint64, tag = "1")]
+    pub first_number: u64,
+    #[prost(uint64, tag = "2")]
+    pub last_number: u64,
+    /// Times of the last event before and of the first one after.
+    #[prost(message, optional, tag = "3")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "4")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Generated client implementations.
+pub mod event_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For operators, at any replica that has the lake.
+    #[derive(Debug, Clone)]
+    pub struct EventServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> EventServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> EventServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            EventServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Events that are stored, in the order of their times; then, if that is wanted, those that come, until the caller ends
+        /// it. A caller that is too slow for those is told how many it has missed.
+        ///
+        /// May be called by: an operator.
+        pub async fn read_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReadEventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wanglou.fleet.v1.EventService/ReadEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("wanglou.fleet.v1.EventService", "ReadEvents"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// A process with its ancestors and its descendants, as far as they are stored.
+        ///
+        /// May be called by: an operator.
+        pub async fn read_process_tree(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadProcessTreeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReadProcessTreeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wanglou.fleet.v1.EventService/ReadProcessTree",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("wanglou.fleet.v1.EventService", "ReadProcessTree"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The books of runs: what sensors have produced, and what became of it. Those that do not balance come first.
+        ///
+        /// May be called by: an operator.
+        pub async fn reconcile_runs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReconcileRunsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReconcileRunsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wanglou.fleet.v1.EventService/ReconcileRuns",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("wanglou.fleet.v1.EventService", "ReconcileRuns"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod event_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with EventServiceServer.
+    #[async_trait]
+    pub trait EventService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the ReadEvents method.
+        type ReadEventsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReadEventsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Events that are stored, in the order of their times; then, if that is wanted, those that come, until the caller ends
+        /// it. A caller that is too slow for those is told how many it has missed.
+        ///
+        /// May be called by: an operator.
+        async fn read_events(
+            &self,
+            request: tonic::Request<super::ReadEventsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ReadEventsStream>, tonic::Status>;
+        /// A process with its ancestors and its descendants, as far as they are stored.
+        ///
+        /// May be called by: an operator.
+        async fn read_process_tree(
+            &self,
+            request: tonic::Request<super::ReadProcessTreeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReadProcessTreeResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ReconcileRuns method.
+        type ReconcileRunsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReconcileRunsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The books of runs: what sensors have produced, and what became of it. Those that do not balance come first.
+        ///
+        /// May be called by: an operator.
+        async fn reconcile_runs(
+            &self,
+            request: tonic::Request<super::ReconcileRunsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ReconcileRunsStream>,
+            tonic::Status,
+        >;
+    }
+    /// For operators, at any replica that has the lake.
+    #[derive(Debug)]
+    pub struct EventServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> EventServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for EventServiceServer<T>
+    where
+        T: EventService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/wanglou.fleet.v1.EventService/ReadEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadEventsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::ServerStreamingService<super::ReadEventsRequest>
+                    for ReadEventsSvc<T> {
+                        type Response = super::ReadEventsResponse;
+                        type ResponseStream = T::ReadEventsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::read_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/wanglou.fleet.v1.EventService/ReadProcessTree" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadProcessTreeSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::ReadProcessTreeRequest>
+                    for ReadProcessTreeSvc<T> {
+                        type Response = super::ReadProcessTreeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadProcessTreeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::read_process_tree(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadProcessTreeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/wanglou.fleet.v1.EventService/ReconcileRuns" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReconcileRunsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::ServerStreamingService<super::ReconcileRunsRequest>
+                    for ReconcileRunsSvc<T> {
+                        type Response = super::ReconcileRunsResponse;
+                        type ResponseStream = T::ReconcileRunsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReconcileRunsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::reconcile_runs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReconcileRunsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for EventServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "wanglou.fleet.v1.EventService";
+    impl<T> tonic::server::NamedService for EventServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

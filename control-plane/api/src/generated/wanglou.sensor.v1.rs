@@ -787,3 +787,476 @@ pub mod sensor_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// What a sensor tells.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishRequest {
+    #[prost(oneof = "publish_request::Record", tags = "1, 2, 3")]
+    pub record: ::core::option::Option<publish_request::Record>,
+}
+/// Nested message and enum types in `PublishRequest`.
+pub mod publish_request {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Record {
+        #[prost(message, tag = "1")]
+        Batch(super::Batch),
+        #[prost(message, tag = "2")]
+        LostBatch(super::LostBatch),
+        #[prost(message, tag = "3")]
+        ClosedRun(super::ClosedRun),
+    }
+}
+/// What a replica answers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishResponse {
+    #[prost(oneof = "publish_response::Message", tags = "1, 2, 3")]
+    pub message: ::core::option::Option<publish_response::Message>,
+}
+/// Nested message and enum types in `PublishResponse`.
+pub mod publish_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Message {
+        #[prost(message, tag = "1")]
+        Limits(super::Limits),
+        /// A sink has it: nobody needs it any more.
+        #[prost(message, tag = "2")]
+        Stored(super::RecordId),
+        /// It will never be stored, and is not to be told again.
+        #[prost(message, tag = "3")]
+        Refused(super::RefusedRecord),
+    }
+}
+/// One start of a worker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunId {
+    /// Of /proc/sys/kernel/random/boot_id: 36 bytes.
+    #[prost(string, tag = "1")]
+    pub boot_id: ::prost::alloc::string::String,
+    /// Boot-clock time of the start, ns.
+    #[prost(uint64, tag = "2")]
+    pub run_id: u64,
+}
+/// One of a run's records. A host, which the certificate names, a run and a number are unique for ever.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordId {
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<RunId>,
+    /// From 1; 0 is the run's `closed_run`.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+}
+/// Events, with the books as they stood when the last of them was put in.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Batch {
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<RunId>,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// Messages of `wanglou.event.v1.Event`, each after its length as a varint, in one Zstandard frame (RFC 8878) that
+    /// states its content's size.
+    #[prost(bytes = "vec", tag = "3")]
+    pub events: ::prost::alloc::vec::Vec<u8>,
+    /// Of the content, bytes. At most `Limits.max_content_bytes`.
+    #[prost(uint32, tag = "4")]
+    pub content_bytes: u32,
+    /// Those that the ledger counts, by action: all but `ledger`, `gap` and `alert`.
+    #[prost(btree_map = "string, uint64", tag = "5")]
+    pub counts: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    #[prost(message, optional, tag = "6")]
+    pub ledger: ::core::option::Option<BatchLedger>,
+}
+/// The books of a run, before its batches: produced = events of batches up to this one + dropped + in_flight, by action.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchLedger {
+    #[prost(btree_map = "string, uint64", tag = "1")]
+    pub produced: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    /// What no batch will ever have, by cause.
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub dropped: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ActionCounts,
+    >,
+    /// Of the run, not in a batch yet, by action.
+    #[prost(btree_map = "string, uint64", tag = "3")]
+    pub in_flight: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+}
+/// By action.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ActionCounts {
+    #[prost(btree_map = "string, uint64", tag = "1")]
+    pub counts: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+}
+/// A batch that there was, and that the sensor could not keep.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LostBatch {
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<RunId>,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// Those that the ledger counts, by action.
+    #[prost(btree_map = "string, uint64", tag = "3")]
+    pub counts: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    /// `spool_full`, `spool_expired`, or `output_failed` where a replica has refused it.
+    #[prost(string, tag = "4")]
+    pub cause: ::prost::alloc::string::String,
+}
+/// A run is over, and there are no more batches of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClosedRun {
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<RunId>,
+    /// Its last batch; 0 if there was none.
+    #[prost(uint64, tag = "2")]
+    pub last_number: u64,
+    /// Without anything in flight.
+    #[prost(message, optional, tag = "3")]
+    pub ledger: ::core::option::Option<BatchLedger>,
+}
+/// How much may be told; holds until the next.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Limits {
+    /// Of a batch's content.
+    #[prost(uint32, tag = "1")]
+    pub max_content_bytes: u32,
+    /// Of records that have no answer yet.
+    #[prost(uint32, tag = "2")]
+    pub window_bytes: u32,
+    /// Of records, a second; 0 for any number.
+    #[prost(uint64, tag = "3")]
+    pub bytes_per_second: u64,
+    /// Nothing is to be told for so long, as a sink takes nothing; answers come meanwhile.
+    #[prost(message, optional, tag = "4")]
+    pub pause: ::core::option::Option<::prost_types::Duration>,
+}
+/// Why a record is not stored.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedRecord {
+    #[prost(message, optional, tag = "1")]
+    pub id: ::core::option::Option<RecordId>,
+    /// One line.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod telemetry_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For sensors.
+    #[derive(Debug, Clone)]
+    pub struct TelemetryServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> TelemetryServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TelemetryServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TelemetryServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The telemetry stream, on the connection of the control stream: what there is to tell, in order of its numbers, and
+        /// which of it a sink has. The replica begins with `limits`. What is not answered when the stream ends is told
+        /// again on the next one, and stored once.
+        ///
+        /// May be called by: a host, with a certificate of its own; which host it is, only that says.
+        pub async fn publish(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::PublishRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PublishResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wanglou.sensor.v1.TelemetryService/Publish",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("wanglou.sensor.v1.TelemetryService", "Publish"),
+                );
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod telemetry_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TelemetryServiceServer.
+    #[async_trait]
+    pub trait TelemetryService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Publish method.
+        type PublishStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PublishResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The telemetry stream, on the connection of the control stream: what there is to tell, in order of its numbers, and
+        /// which of it a sink has. The replica begins with `limits`. What is not answered when the stream ends is told
+        /// again on the next one, and stored once.
+        ///
+        /// May be called by: a host, with a certificate of its own; which host it is, only that says.
+        async fn publish(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::PublishRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::PublishStream>, tonic::Status>;
+    }
+    /// For sensors.
+    #[derive(Debug)]
+    pub struct TelemetryServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TelemetryServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TelemetryServiceServer<T>
+    where
+        T: TelemetryService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/wanglou.sensor.v1.TelemetryService/Publish" => {
+                    #[allow(non_camel_case_types)]
+                    struct PublishSvc<T: TelemetryService>(pub Arc<T>);
+                    impl<
+                        T: TelemetryService,
+                    > tonic::server::StreamingService<super::PublishRequest>
+                    for PublishSvc<T> {
+                        type Response = super::PublishResponse;
+                        type ResponseStream = T::PublishStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::PublishRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TelemetryService>::publish(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PublishSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TelemetryServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "wanglou.sensor.v1.TelemetryService";
+    impl<T> tonic::server::NamedService for TelemetryServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

@@ -1,4 +1,4 @@
-//! Rust views from the schema.
+//! Rust from the schema: views, what writes them, and JSON of the messages that prost makes.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -12,6 +12,7 @@ pub(crate) fn views(schema: &Schema) -> String {
     for (n, message) in schema.messages.iter().enumerate() {
         if message.name != "Counts" {
             view(schema, n, message, &mut rust);
+            owned_json(message, &mut rust);
         }
     }
     rustfmt(&rust)
@@ -24,7 +25,8 @@ const HEAD: &str = "\
 use std::collections::BTreeMap;
 
 use super::json::{Json, Object};
-use super::{Strings, Timestamp};
+use super::proto::{Message, Proto};
+use super::{Strings, Timestamp, v1};
 ";
 
 fn view(schema: &Schema, n: usize, message: &Message, rust: &mut String) {
@@ -48,7 +50,9 @@ fn view(schema: &Schema, n: usize, message: &Message, rust: &mut String) {
         _ = writeln!(rust, "pub {}: Option<{}>,", identifier(field), rust_type(schema, field));
     }
     rust.push_str("}\n");
-    json(message, if borrows(schema, n) { "<'_>" } else { "" }, rust);
+    let lifetime = if borrows(schema, n) { "<'_>" } else { "" };
+    json(message, lifetime, rust);
+    proto(message, lifetime, rust);
 }
 
 fn json(message: &Message, lifetime: &str, rust: &mut String) {
@@ -58,6 +62,36 @@ fn json(message: &Message, lifetime: &str, rust: &mut String) {
     for field in &message.fields {
         let key = format!("\"{}\":", field.json);
         _ = writeln!(rust, "object.field({key:?}, self.{}.as_ref());", identifier(field));
+    }
+    rust.push_str("object.end();\n}\n}\n");
+}
+
+fn proto(message: &Message, lifetime: &str, rust: &mut String) {
+    _ = writeln!(rust, "\nimpl Message for {}{lifetime} {{", message.name);
+    rust.push_str("fn write_fields(&self, out: &mut Vec<u8>) {\n");
+    // As everybody writes them, so that the same event has the same bytes.
+    let mut fields: Vec<_> = message.fields.iter().collect();
+    fields.sort_by_key(|field| field.number);
+    for field in fields {
+        let (name, number) = (identifier(field), field.number);
+        _ = writeln!(rust, "self.{name}.write_proto({number}, out);");
+    }
+    rust.push_str("}\n}\n");
+}
+
+/// A list that is empty is absent, as on the wire; a map is not.
+fn owned_json(message: &Message, rust: &mut String) {
+    _ = writeln!(rust, "\nimpl Json for v1::{} {{", message.name);
+    rust.push_str("fn write_json(&self, out: &mut Vec<u8>) {\n");
+    rust.push_str("let mut object = Object::new(out);\n");
+    for field in &message.fields {
+        let (key, name) = (format!("\"{}\":", field.json), identifier(field));
+        let value = match field.kind {
+            Kind::Strings => format!("Some(&self.{name}).filter(|list| !list.is_empty())"),
+            Kind::Counts | Kind::CountsByName => format!("Some(&self.{name})"),
+            _ => format!("self.{name}.as_ref()"),
+        };
+        _ = writeln!(rust, "object.field({key:?}, {value});");
     }
     rust.push_str("object.end();\n}\n}\n");
 }

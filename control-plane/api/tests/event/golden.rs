@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use prost::Message as _;
 use serde_json::Value;
 use wanglou_api::event::*;
 
@@ -25,6 +26,24 @@ fn every_field_of_the_proto_file_is_in_it_and_no_other() {
     compare(&Schema::load(), 0, &full_event(), "");
 }
 
+/// What is written as protobuf and read by prost is the same event, in JSON too.
+#[test]
+fn the_wire_has_what_the_json_has() {
+    with_full_event(|event| {
+        let mut wire = Vec::new();
+        write_delimited(event, &mut wire);
+        let read = v1::Event::decode_length_delimited(&*wire).expect("a message");
+        assert_eq!(json(&read), json(event));
+        assert_eq!(read.encode_length_delimited_to_vec(), wire, "as prost writes it");
+    });
+}
+
+fn json(event: &impl Json) -> Value {
+    let mut line = Vec::new();
+    event.write_json(&mut line);
+    serde_json::from_slice(&line).expect("JSON")
+}
+
 fn compare(schema: &Schema, message: usize, value: &Value, path: &str) {
     let object = value.as_object().unwrap_or_else(|| panic!("{path}: not an object"));
     let fields = &schema.messages[message].fields;
@@ -44,6 +63,10 @@ fn compare(schema: &Schema, message: usize, value: &Value, path: &str) {
 }
 
 fn full_event() -> Value {
+    with_full_event(|event| json(event))
+}
+
+fn with_full_event<T>(use_it: impl FnOnce(&Event<'_>) -> T) -> T {
     let counts = BTreeMap::from([("exec".to_owned(), 2), ("fork".to_owned(), 3)]);
     let causes = BTreeMap::from([
         ("queue_full".to_owned(), BTreeMap::from([("end".to_owned(), 1)])),
@@ -125,9 +148,7 @@ fn full_event() -> Value {
             gap: Some(Gap { lost: Some(&causes), recovered: Some(&counts), unrecovered: Some(1) }),
         }),
     };
-    let mut line = Vec::new();
-    event.write_json(&mut line);
-    serde_json::from_slice(&line).expect("JSON")
+    use_it(&event)
 }
 
 fn meta() -> EventMeta<'static> {

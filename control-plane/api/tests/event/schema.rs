@@ -19,6 +19,7 @@ pub(crate) struct Message {
 
 pub(crate) struct Field {
     pub(crate) name: String,
+    pub(crate) number: i32,
     /// The key in JSON.
     pub(crate) json: String,
     pub(crate) comment: String,
@@ -72,6 +73,7 @@ impl Schema {
                     .enumerate()
                     .map(|(n, field)| Field {
                         name: field.name().to_owned(),
+                        number: field.number(),
                         json: json_name(field),
                         comment: comments
                             .get(&vec![4, message, 2, n as i32])

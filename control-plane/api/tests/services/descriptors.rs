@@ -5,9 +5,11 @@ use std::path::Path;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 /// Those that have services, by whom they are for; the others they import.
-const FILES: [&str; 3] = [
+const FILES: [&str; 5] = [
     "wanglou/sensor/v1/sensor.proto",
+    "wanglou/sensor/v1/telemetry.proto",
     "wanglou/fleet/v1/fleet.proto",
+    "wanglou/fleet/v1/events.proto",
     "wanglou/peer/v1/peer.proto",
 ];
 

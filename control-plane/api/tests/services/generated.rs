@@ -27,7 +27,7 @@ fn services_follow_from_the_proto_files() {
         );
         names.push(name);
     }
-    assert_eq!(names.len(), 5, "{names:?}");
+    assert_eq!(names.len(), 6, "{names:?}");
 }
 
 fn generate(into: &Path) {
