@@ -1,23 +1,69 @@
 //! Two clocks: one that only goes forward, for everything that is decided, and one for people.
 
-use std::sync::LazyLock;
-use std::time::Instant;
-
 use jiff::Timestamp;
+#[cfg(test)]
+pub(crate) use made::begin;
+#[cfg(test)]
+use made::{now_of, start};
+#[cfg(not(test))]
+use real::{now_of, start};
 
 use crate::fleet::Millis;
 
-/// When both were looked at together.
-static START: LazyLock<(Instant, i64)> = LazyLock::new(|| (Instant::now(), now()));
-
 /// Since this process began to ask.
 pub(crate) fn millis() -> Millis {
-    START.0.elapsed().as_millis() as Millis
+    start().elapsed().as_millis() as Millis
 }
 
 /// Milliseconds since 1970, UTC.
 pub(crate) fn now() -> i64 {
-    Timestamp::now().as_millisecond()
+    now_of()
+}
+
+#[cfg(not(test))]
+mod real {
+    use std::sync::LazyLock;
+
+    use jiff::Timestamp;
+    use tokio::time::Instant;
+
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub(super) fn start() -> Instant {
+        *START
+    }
+
+    pub(super) fn now_of() -> i64 {
+        Timestamp::now().as_millisecond()
+    }
+}
+
+/// In tests both are tokio's, which may be paused, and begin again with each test.
+#[cfg(test)]
+mod made {
+    use std::cell::Cell;
+
+    use tokio::time::Instant;
+
+    thread_local! {
+        static START: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+
+    /// From here on.
+    pub(crate) fn begin() {
+        START.set(Some(Instant::now()));
+    }
+
+    pub(super) fn start() -> Instant {
+        if START.get().is_none() {
+            begin();
+        }
+        START.get().unwrap_or_else(Instant::now)
+    }
+
+    pub(super) fn now_of() -> i64 {
+        1_795_416_000_000 + super::millis() as i64
+    }
 }
 
 /// For people: when it was so late by [`millis`], milliseconds since 1970.

@@ -81,7 +81,10 @@ impl Leases {
         for host in &hosts {
             self.by_host.remove(host);
         }
-        hosts.into_iter().collect()
+        // In an order that is the same every time.
+        let mut hosts: Vec<_> = hosts.into_iter().collect();
+        hosts.sort_unstable();
+        hosts
     }
 
     /// Takes those away that nobody is on, but for one.

@@ -12,10 +12,12 @@ mod commands;
 mod event;
 mod given;
 mod registry;
+#[cfg(test)]
+mod simulation;
 mod streams;
 mod watched;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +89,7 @@ struct State {
     view: Arc<View>,
     counters: Arc<Counters>,
     sessions: Sessions,
-    streams: HashMap<StreamId, Stream>,
+    streams: BTreeMap<StreamId, Stream>,
     registry: Registry,
     orders: Orders,
     /// All of them, for peers.
@@ -119,6 +121,17 @@ pub(crate) fn start(
     store: Store,
     counters: &Arc<Counters>,
 ) -> (Handles, JoinHandle<()>) {
+    let (handles, state, heard) = prepare(settings, store.clone(), counters);
+    tokio::spawn(watched::follow(store, handles.node.clone()));
+    (handles, tokio::spawn(run(state, heard)))
+}
+
+/// All that there is before anything happens.
+fn prepare(
+    settings: Settings,
+    store: Store,
+    counters: &Arc<Counters>,
+) -> (Handles, State, mpsc::Receiver<Event>) {
     let (tell, heard) = mpsc::channel(WAITING);
     let node = Node::new(tell);
     let view = View::new();
@@ -126,12 +139,12 @@ pub(crate) fn start(
     let mut state = State {
         registry: Registry::new(&settings),
         settings,
-        store: store.clone(),
+        store,
         node: node.clone(),
         view: Arc::clone(&view),
         counters: Arc::clone(counters),
         sessions: Sessions::default(),
-        streams: HashMap::new(),
+        streams: BTreeMap::new(),
         orders: Orders::default(),
         told_orders,
         is_writing_order: false,
@@ -146,9 +159,7 @@ pub(crate) fn start(
         cut: Vec::new(),
     };
     state.remember_orders();
-    tokio::spawn(watched::follow(store, node.clone()));
-    let task = tokio::spawn(run(state, heard));
-    (Handles { node, view, orders }, task)
+    (Handles { node, view, orders }, state, heard)
 }
 
 async fn run(mut state: State, mut heard: mpsc::Receiver<Event>) {
@@ -157,11 +168,12 @@ async fn run(mut state: State, mut heard: mpsc::Receiver<Event>) {
     let mut awake = Awake::new();
     loop {
         tokio::select! {
+            biased;
+            _ = tick.tick() => state.look(awake.now()),
             event = heard.recv() => match event {
                 Some(event) => state.hear(event, awake.now()),
                 None => return,
             },
-            _ = tick.tick() => state.look(awake.now()),
         }
         state.cut_off(awake.now());
     }

@@ -6,7 +6,12 @@ use tonic::Code;
 impl StoreError {
     /// Whether etcd has not what it was asked to use, such as a lease.
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Etcd(etcd_client::Error::GRpcStatus(status)) if status.code() == Code::NotFound)
+        match self {
+            Self::Etcd(etcd_client::Error::GRpcStatus(status)) | Self::Status(status) => {
+                status.code() == Code::NotFound
+            }
+            _ => false,
+        }
     }
 }
 

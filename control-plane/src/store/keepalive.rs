@@ -1,7 +1,6 @@
 //! All leases of a replica, renewed over one stream: `etcd_client` opens one for each.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,21 +34,14 @@ struct Response {
 
 /// Renews each of them once; those that are no more. A lease that is not there is an answer without time to live, not
 /// an error.
-pub(crate) async fn renew(
+pub(super) async fn renew(
     channel: Channel,
     leases: Vec<LeaseId>,
-    patience: Duration,
 ) -> Result<Vec<LeaseId>, StoreError> {
     // etcd answers a stream on which nothing is asked only when it ends.
     if leases.is_empty() {
         return Ok(Vec::new());
     }
-    tokio::time::timeout(patience, renew_all(channel, leases))
-        .await
-        .map_err(|_| StoreError::Silent(patience.as_secs()))?
-}
-
-async fn renew_all(channel: Channel, leases: Vec<LeaseId>) -> Result<Vec<LeaseId>, StoreError> {
     let (ask, asked) = mpsc::channel(WINDOW);
     let mut open: HashSet<_> = leases.iter().copied().collect();
     let mut grpc = Grpc::new(channel);

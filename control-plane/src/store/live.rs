@@ -3,13 +3,10 @@
 //! A failed comparison voids a whole transaction, so each host is a transaction within one; a batch is decided host by
 //! host, and committed in one revision.
 
-use etcd_client::{
-    Compare, CompareOp, KvClient, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse,
-};
-
 use wanglou_api::identity::Name;
 
 use super::error::StoreError;
+use super::etcd::{Compare, Done, Etcd, Op, Txn};
 use super::keys::{End, Folder, Host, Kind, Live};
 use crate::fleet::leases::LeaseId;
 use crate::fleet::placement::{Change, Here, Outcome};
@@ -18,23 +15,20 @@ use crate::fleet::placement::{Change, Here, Outcome};
 pub(crate) const BATCH: usize = 120;
 
 /// Commits a batch; an outcome for each, in their order.
-pub(crate) async fn commit(
-    kv: &mut KvClient,
+pub(super) async fn commit(
+    etcd: &dyn Etcd,
     folder: &Folder,
     replica: &Name,
     batch: &[Change],
 ) -> Result<Vec<Outcome>, StoreError> {
-    let changes = batch.iter().map(|change| Ok(TxnOp::txn(one(folder, replica, change)?)));
+    let changes = batch.iter().map(|change| Ok(Op::Txn(one(folder, replica, change)?)));
     let changes = changes.collect::<Result<Vec<_>, StoreError>>()?;
-    let answer = kv.txn(Txn::new().and_then(changes)).await?;
-    let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
-    let outcome = |answer: TxnOpResponse| match answer {
-        TxnOpResponse::Txn(within) if !within.succeeded() && !is_done_otherwise(&within) => {
-            Outcome::Taken
-        }
-        _ => Outcome::Done(revision),
+    let done = etcd.txn(Txn::always(changes)).await?;
+    let outcome = |within: Option<Done>| match within {
+        Some(within) if !within.succeeded && !is_done_otherwise(&within) => Outcome::Taken,
+        _ => Outcome::Done(done.revision),
     };
-    let outcomes: Vec<_> = answer.op_responses().into_iter().map(outcome).collect();
+    let outcomes: Vec<_> = done.within.into_iter().map(outcome).collect();
     if outcomes.len() == batch.len() {
         Ok(outcomes)
     } else {
@@ -43,14 +37,15 @@ pub(crate) async fn commit(
 }
 
 /// Whether what stands behind the comparison that failed was done.
-fn is_done_otherwise(within: &TxnResponse) -> bool {
-    let others = within.op_responses();
-    others.iter().any(|it| matches!(it, TxnOpResponse::Txn(other) if other.succeeded()))
+fn is_done_otherwise(within: &Done) -> bool {
+    within.within.iter().flatten().any(|other| other.succeeded)
 }
 
 fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreError> {
     let host = change.host().as_str();
     let (live_key, end_key) = (folder.key(Kind::Live, host), folder.key(Kind::End, host));
+    let absent = Compare::Absent(live_key.clone());
+    let ours = |lease: LeaseId| Compare::OnLease(live_key.clone(), lease);
     let put = |here: &Here, lease: LeaseId| -> Result<_, StoreError> {
         let live = Live {
             replica: replica.to_string(),
@@ -59,47 +54,41 @@ fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreErr
             serial: here.serial.clone(),
             since: here.since.clone(),
         };
-        let on = PutOptions::new().with_lease(lease);
-        let put = TxnOp::put(live_key.clone(), serde_json::to_vec(&live)?, Some(on));
-        Ok([put, TxnOp::delete(end_key.clone(), None)])
+        let (key, value) = (live_key.clone(), serde_json::to_vec(&live)?);
+        let put = Op::Put { key, value, lease: Some(lease) };
+        Ok(vec![put, Op::Delete(end_key.clone())])
     };
     Ok(match change {
         Change::Register { here, lease, .. } => {
-            let [put, forget_end] = put(here, *lease)?;
-            Txn::new().and_then([put, forget_end, enter(folder, host, &here.since)?])
+            let mut then = put(here, *lease)?;
+            then.push(enter(folder, host, &here.since)?);
+            Txn::always(then)
         }
         Change::Repair { here, lease, .. } => {
-            let absent = Compare::create_revision(live_key.clone(), CompareOp::Equal, 0);
             // An earlier repair may have been committed whose answer was lost.
-            let ours = Compare::lease(live_key.clone(), CompareOp::Equal, *lease);
-            let again = Txn::new().when([ours]).and_then(put(here, *lease)?);
-            Txn::new().when([absent]).and_then(put(here, *lease)?).or_else([TxnOp::txn(again)])
+            let again = Txn::when(ours(*lease), put(here, *lease)?);
+            Txn::when(absent, put(here, *lease)?).or_else(vec![Op::Txn(again)])
         }
         Change::End { lease, ended, .. } => {
-            let ours = Compare::lease(live_key.clone(), CompareOp::Equal, *lease);
-            let absent = Compare::create_revision(live_key.clone(), CompareOp::Equal, 0);
             let end = End {
                 replica: replica.to_string(),
                 session: ended.session,
                 goodbye: ended.goodbye,
                 time: ended.time.clone(),
             };
-            let put = TxnOp::put(end_key, serde_json::to_vec(&end)?, None);
+            let put = Op::put(end_key.clone(), serde_json::to_vec(&end)?);
             // Where its lease has taken the key away already, only the end is missing.
-            let only_end = Txn::new().when([absent]).and_then([put.clone()]);
-            Txn::new()
-                .when([ours])
-                .and_then([TxnOp::delete(live_key, None), put])
-                .or_else([TxnOp::txn(only_end)])
+            let only_end = Txn::when(absent, vec![put.clone()]);
+            let then = vec![Op::Delete(live_key.clone()), put];
+            Txn::when(ours(*lease), then).or_else(vec![Op::Txn(only_end)])
         }
     })
 }
 
 /// Of a host that nobody knows, from now on somebody does.
-fn enter(folder: &Folder, host: &str, now: &str) -> Result<TxnOp, StoreError> {
+fn enter(folder: &Folder, host: &str, now: &str) -> Result<Op, StoreError> {
     let key = folder.key(Kind::Host, host);
     let record = Host { first_seen: now.to_owned(), ..Host::default() };
-    let absent = Compare::create_revision(key.clone(), CompareOp::Equal, 0);
-    let put = TxnOp::put(key, serde_json::to_vec(&record)?, None);
-    Ok(TxnOp::txn(Txn::new().when([absent]).and_then([put])))
+    let put = Op::put(key.clone(), serde_json::to_vec(&record)?);
+    Ok(Op::Txn(Txn::when(Compare::Absent(key), vec![put])))
 }

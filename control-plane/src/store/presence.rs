@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use etcd_client::PutOptions;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::keys::{self, Kind};
-use super::{Store, StoreError, in_time};
+use super::{Store, StoreError, keys};
 use crate::clock;
 use crate::fleet::leases::LeaseId;
 
@@ -83,9 +81,7 @@ async fn appear(
         *lease = None;
     }
     let id = store.grant(ttl.as_secs() as i64).await?;
-    let key = store.folder.key(Kind::Replica, store.replica.as_str());
-    let on = PutOptions::new().with_lease(id);
-    in_time(store.client.kv_client().put(key, serde_json::to_vec(us)?, Some(on))).await?;
+    store.put_replica(us, id).await?;
     *lease = Some(id);
     Ok(())
 }

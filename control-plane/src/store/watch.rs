@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use etcd_client::{Client, EventType, GetOptions, KeyValue, WatchOptions, WatchStream};
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
 use super::error::StoreError;
+pub(crate) use super::etcd::Pair;
+use super::etcd::{self, Etcd, News, Range, Watching};
 use super::keys::Folder;
 
 /// Keys of one answer to a list.
@@ -32,27 +33,9 @@ pub(crate) enum Told {
     Quiet,
 }
 
-/// A key and its value.
-#[derive(Clone, Debug)]
-pub(crate) struct Pair {
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
-    pub(crate) mod_revision: i64,
-}
-
-impl From<&KeyValue> for Pair {
-    fn from(pair: &KeyValue) -> Self {
-        Self {
-            key: pair.key().to_vec(),
-            value: pair.value().to_vec(),
-            mod_revision: pair.mod_revision(),
-        }
-    }
-}
-
 /// Tells all of it until etcd fails; whoever calls tries again, from the revision that it has.
-pub(crate) async fn follow(
-    client: &Client,
+pub(super) async fn follow(
+    etcd: &dyn Etcd,
     folder: &Folder,
     known: &mut Option<i64>,
     tell: &Sender<Told>,
@@ -60,45 +43,31 @@ pub(crate) async fn follow(
     loop {
         let revision = match *known {
             Some(revision) => revision,
-            None => list(client, folder, tell).await?,
+            None => list(etcd, folder, tell).await?,
         };
         *known = Some(revision);
-        let options = WatchOptions::new()
-            .with_prefix()
-            .with_start_revision(revision + 1)
-            .with_progress_notify()
-            .with_fragment();
-        let mut client = client.watch_client();
-        let opened = timeout(PROGRESS, client.watch(folder.as_str(), Some(options))).await;
-        let mut stream = opened.map_err(|_| silent())??;
-        read_until_compacted(&mut stream, known, tell).await?;
+        let opened = timeout(PROGRESS, etcd.watch(folder.as_str(), revision + 1)).await;
+        let mut watch = opened.map_err(|_| silent())??;
+        read_until_compacted(&mut *watch, known, tell).await?;
         *known = None;
     }
 }
 
-async fn list(client: &Client, folder: &Folder, tell: &Sender<Told>) -> Result<i64, StoreError> {
+async fn list(etcd: &dyn Etcd, folder: &Folder, tell: &Sender<Told>) -> Result<i64, StoreError> {
     say(tell, Told::Begin).await;
     let mut from = folder.as_str().as_bytes().to_vec();
-    let end = after(folder.as_str().as_bytes());
+    let to = after(folder.as_str().as_bytes());
     let mut revision = 0;
     loop {
-        let mut options = GetOptions::new().with_range(end.clone()).with_limit(PAGE);
-        if revision > 0 {
-            options = options.with_revision(revision);
-        }
-        let answer = client.kv_client().get(from, Some(options)).await?;
+        let range = Range { from, to: to.clone(), limit: PAGE, revision };
+        let page = etcd.range(range).await?;
         if revision == 0 {
-            revision = answer.header().ok_or(StoreError::Answer("a list"))?.revision();
+            revision = page.revision;
         }
-        let pairs: Vec<_> = answer.kvs().iter().map(Pair::from).collect();
-        let last = pairs.last().map(|pair| pair.key.clone());
-        say(tell, Told::Listed(pairs)).await;
+        let last = page.pairs.last().map(|pair| pair.key.clone());
+        say(tell, Told::Listed(page.pairs)).await;
         match last {
-            // The next key of all: this one and a zero.
-            Some(mut key) if answer.more() => {
-                key.push(0);
-                from = key;
-            }
+            Some(key) if page.more => from = etcd::next(key),
             _ => break,
         }
     }
@@ -120,7 +89,7 @@ fn after(prefix: &[u8]) -> Vec<u8> {
 
 /// Until what would be told next has been compacted.
 async fn read_until_compacted(
-    stream: &mut WatchStream,
+    watch: &mut dyn Watching,
     known: &mut Option<i64>,
     tell: &Sender<Told>,
 ) -> Result<(), StoreError> {
@@ -129,40 +98,39 @@ async fn read_until_compacted(
     let mut parts: Vec<(Vec<u8>, Option<Pair>)> = Vec::new();
     let mut of = 0;
     loop {
-        let answer = match timeout(PROGRESS, stream.message()).await {
-            Ok(answer) => answer?,
+        let news = match timeout(PROGRESS, watch.next()).await {
+            Ok(news) => news?,
             Err(_) if asked => return Err(silent()),
             Err(_) => {
-                stream.request_progress().await?;
+                watch.ask_progress().await?;
                 asked = true;
                 continue;
             }
         };
-        let Some(answer) = answer else { return Err(StoreError::Answer("a watch")) };
         asked = false;
-        if answer.compact_revision() > 0 {
-            return Ok(());
-        }
-        if answer.canceled() {
-            return Err(StoreError::Answer("a watch: it has ended it"));
-        }
-        for event in answer.events() {
-            let Some(pair) = event.kv() else { continue };
-            if pair.mod_revision() != of && !parts.is_empty() {
-                say(tell, Told::Changed(of, std::mem::take(&mut parts))).await;
-                *known = Some(of);
+        match news {
+            None => return Err(StoreError::Answer("a watch")),
+            Some(News::Compacted) => return Ok(()),
+            Some(News::Canceled) => return Err(StoreError::Answer("a watch: it has ended it")),
+            Some(News::Created) => {}
+            Some(News::Progress(revision)) => {
+                *known = (*known).max(Some(revision));
+                say(tell, Told::Quiet).await;
             }
-            of = pair.mod_revision();
-            let put = (event.event_type() == EventType::Put).then(|| Pair::from(pair));
-            parts.push((pair.key().to_vec(), put));
-        }
-        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
-        if !parts.is_empty() && !answer.0.fragment {
-            say(tell, Told::Changed(of, std::mem::take(&mut parts))).await;
-            *known = Some(of);
-        } else if answer.events().is_empty() && !answer.created() {
-            *known = (*known).max(Some(revision));
-            say(tell, Told::Quiet).await;
+            Some(News::Events { events, fragment }) => {
+                for event in events {
+                    if event.revision != of && !parts.is_empty() {
+                        say(tell, Told::Changed(of, std::mem::take(&mut parts))).await;
+                        *known = Some(of);
+                    }
+                    of = event.revision;
+                    parts.push((event.key, event.put));
+                }
+                if !parts.is_empty() && !fragment {
+                    say(tell, Told::Changed(of, std::mem::take(&mut parts))).await;
+                    *known = Some(of);
+                }
+            }
         }
     }
 }
