@@ -18,7 +18,14 @@ pub use strings::Strings;
 pub use timestamp::Timestamp;
 
 /// Messages, as prost makes them of `event.proto`.
-#[allow(missing_docs, unused_qualifications, clippy::all, clippy::restriction, clippy::pedantic, reason = "made by prost")]
+#[allow(
+    missing_docs,
+    unused_qualifications,
+    clippy::all,
+    clippy::restriction,
+    clippy::pedantic,
+    reason = "made by prost"
+)]
 pub mod v1 {
     include!("generated/wanglou.event.v1.rs");
 }

@@ -6,4 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod books;
+mod columns;
 pub mod numbers;
+pub mod schema;
+mod wire;

@@ -1,5 +1,6 @@
 //! Holds the Rust of the events and their JSON to `event.proto`.
 
+mod full;
 mod generate;
 mod generated;
 mod golden;

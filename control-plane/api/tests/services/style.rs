@@ -102,11 +102,7 @@ fn everything_has_a_name_in_style_and_every_message_a_comment() {
             assert!(is_snake, "{}: {name}", message.name());
             // AIP-142: a time ends with `_time`; of an event, it is called what ECS calls it.
             let is_time = field.type_name() == ".google.protobuf.Timestamp";
-            assert!(
-                !is_time || is_of_ecs || name.ends_with("_time"),
-                "{}: {name}",
-                message.name()
-            );
+            assert!(!is_time || is_of_ecs || name.ends_with("_time"), "{}: {name}", message.name());
         }
         for (n, of) in message.enum_type.iter().enumerate() {
             let path = [path, &[NESTED_ENUMS, n as i32]].concat();

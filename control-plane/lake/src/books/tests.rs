@@ -10,10 +10,8 @@ fn counts(exec: u64) -> Counts {
 }
 
 fn ledger(produced: u64, dropped: u64, in_flight: u64) -> Option<BatchLedger> {
-    let dropped = BTreeMap::from([(
-        "ring_full".to_owned(),
-        ActionCounts { counts: counts(dropped) },
-    )]);
+    let dropped =
+        BTreeMap::from([("ring_full".to_owned(), ActionCounts { counts: counts(dropped) })]);
     Some(BatchLedger { produced: counts(produced), dropped, in_flight: counts(in_flight) })
 }
 
