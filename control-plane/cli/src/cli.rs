@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::selection::{Filter, Targets};
+use crate::selection::{Filter, Targets, host_id};
+use crate::when::When;
 
 /// Shows a fleet of sensors, stops it and starts it.
 #[derive(Debug, Parser)]
@@ -83,6 +84,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
+    /// Read events back, or draw a process with its kin
+    Events(Box<Events>),
+    /// Check that of every run's events none is missing
+    Reconcile(Reconcile),
     /// List the replicas of the control plane
     Replicas,
     /// Change the labels of a host
@@ -153,6 +158,50 @@ pub(crate) struct Give {
     /// Do not ask whether all hosts are really meant
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+/// Flags of `events`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Events {
+    /// Go on with those that come, until Ctrl-C
+    #[arg(long, conflicts_with = "until")]
+    pub(crate) follow: bool,
+    /// Of a host by its id; may be given several times, or with commas between
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = host_id)]
+    pub(crate) host: Vec<String>,
+    /// Of a process and its children: its `process.entity_id`, or a number
+    #[arg(long, value_name = "ENTITY_ID|PID")]
+    pub(crate) process: Option<String>,
+    /// With this `event.action`; may be given several times, or with commas between
+    #[arg(long, value_name = "ACTION", value_delimiter = ',')]
+    pub(crate) action: Vec<String>,
+    /// From then on: `10m` ago, or `2026-11-30T10:00:00Z`; without it an hour ago, of a tree a day
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<When>,
+    /// Before then
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<When>,
+    /// A condition in SQL over ECS names: `process.name = 'sshd' AND source.port > 1024`
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) condition: Option<String>,
+    /// The last N only; without it 10,000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: Option<u32>,
+    /// Draw this process with its ancestors and its descendants
+    #[arg(long, value_name = "ENTITY_ID", conflicts_with_all =
+        ["follow", "host", "process", "action", "until", "condition", "last"])]
+    pub(crate) tree: Option<String>,
+}
+
+/// Flags of `reconcile`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Reconcile {
+    /// Of a host by its id; may be given several times, or with commas between
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = host_id)]
+    pub(crate) host: Vec<String>,
+    /// Ask for runs that do not balance only
+    #[arg(long)]
+    pub(crate) unbalanced: bool,
 }
 
 /// Flags of what is done once.

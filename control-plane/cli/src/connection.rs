@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 use wanglou_api::dial::Dialer;
+use wanglou_api::fleet::v1::event_service_client::EventServiceClient;
 use wanglou_api::fleet::v1::fleet_service_client::FleetServiceClient;
 use wanglou_api::identity::{Identity, Role};
 use wanglou_api::tls::Credentials;
@@ -16,10 +17,16 @@ use crate::settings::Settings;
 
 /// For an answer, or for the beginning of one that goes on.
 const ANSWER: Duration = Duration::from_secs(10);
+/// For one that has to be searched for in what is stored.
+const SEARCH: Duration = Duration::from_secs(60);
+/// Until another replica is asked; twice as long each time it was in vain.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// Bytes of a message: a page of a thousand hosts with long labels has room.
 const MAX_MESSAGE: usize = 32 << 20;
 
 pub(crate) type Client = FleetServiceClient<Channel>;
+pub(crate) type EventClient = EventServiceClient<Channel>;
 
 /// The fleet, by way of its replicas.
 pub(crate) struct Fleet {
@@ -67,9 +74,29 @@ impl Fleet {
         what: &'static str,
         ask: impl AsyncFn(Client) -> Result<Response<T>, Status>,
     ) -> Result<T, CallError> {
+        let client = |channel| Client::new(channel).max_decoding_message_size(MAX_MESSAGE);
+        self.call_within(ANSWER, what, async |channel| ask(client(channel)).await).await
+    }
+
+    /// The same about events.
+    pub(crate) async fn call_events<T>(
+        &mut self,
+        what: &'static str,
+        ask: impl AsyncFn(EventClient) -> Result<Response<T>, Status>,
+    ) -> Result<T, CallError> {
+        let client = |channel| EventClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+        self.call_within(SEARCH, what, async |channel| ask(client(channel)).await).await
+    }
+
+    async fn call_within<T>(
+        &mut self,
+        patience: Duration,
+        what: &'static str,
+        ask: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
+    ) -> Result<T, CallError> {
         let mut reasons = Vec::new();
         for _ in 0..self.endpoints.len() {
-            match self.ask(&ask).await {
+            match self.ask(patience, &ask).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(status)) if !is_of_this_replica(&status) => {
                     return Err(self.refused(what, &status));
@@ -103,7 +130,8 @@ impl Fleet {
 
     async fn ask<T>(
         &mut self,
-        ask: impl AsyncFn(Client) -> Result<Response<T>, Status>,
+        patience: Duration,
+        ask: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
     ) -> Result<Result<T, Status>, String> {
         let channel = match &self.channel {
             Some(channel) => channel.clone(),
@@ -113,9 +141,8 @@ impl Fleet {
                 self.channel.insert(channel).clone()
             }
         };
-        let client = Client::new(channel).max_decoding_message_size(MAX_MESSAGE);
-        let late = || format!("{}: no answer within {} s", self.endpoint(), ANSWER.as_secs());
-        let answer = timeout(ANSWER, ask(client)).await.map_err(|_| late())?;
+        let late = || format!("{}: no answer within {} s", self.endpoint(), patience.as_secs());
+        let answer = timeout(patience, ask(channel)).await.map_err(|_| late())?;
         Ok(answer.map(Response::into_inner))
     }
 
@@ -125,6 +152,20 @@ impl Fleet {
             endpoint: self.endpoint().to_owned(),
             reason: explain(status, &self.identity),
             code: status.code(),
+        }
+    }
+}
+
+/// Opens a stream that broke: until one of the replicas answers.
+pub(crate) async fn again<T>(
+    mut open: impl AsyncFnMut() -> Result<T, CallError>,
+) -> Result<T, CallError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        sleep(pause).await;
+        match open().await {
+            Err(error) if error.is_passing() => pause = (pause * 2).min(LAST_PAUSE),
+            other => return other,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What programs read: one object a line. Names are those of the protocol, in `snake_case`; what is not known is
 //! absent; moments are RFC 3339, spans seconds, states their names in small letters.
 
+mod events;
+
 use std::collections::BTreeMap;
 
+pub(crate) use events::{Reconciled, RunBalance, TreeProcess};
 use serde::Serialize;
 use wanglou_api::fleet::v1 as fleet;
 use wanglou_api::{order::v1 as order, sensor::v1 as sensor};

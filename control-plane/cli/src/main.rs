@@ -6,6 +6,7 @@ mod command;
 mod connection;
 mod count;
 mod details;
+mod events;
 mod failure;
 mod host;
 mod hosts;
@@ -13,6 +14,7 @@ mod interrupt;
 mod json;
 mod label;
 mod orders;
+mod reconcile;
 mod replicas;
 mod selection;
 mod settings;
@@ -20,6 +22,7 @@ mod table;
 mod terminal;
 mod text;
 mod units;
+mod when;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -78,6 +81,8 @@ fn run(cli: Cli) -> Result<Done> {
             }
             Command::Orders { epoch: Some(epoch), .. } => orders::show(fleet, epoch, output).await,
             Command::Orders { epoch: None, limit } => orders::list(fleet, limit, output).await,
+            Command::Events(options) => events::run(fleet, &options, output).await,
+            Command::Reconcile(options) => reconcile::run(fleet, &options, output).await,
             Command::Replicas => replicas::run(fleet, output).await,
             Command::Label { host, changes } => label::run(fleet, &host, &changes, output).await,
             Command::Module { switch, name, run } => {

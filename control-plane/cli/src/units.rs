@@ -47,6 +47,15 @@ pub(crate) fn megabytes(bytes: u64) -> String {
     }
 }
 
+/// `54 B`, `54.3 kB`, `1.2 GB`: powers of ten.
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        _ => megabytes(count),
+    }
+}
+
 /// `2,413`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -65,6 +74,11 @@ pub(crate) fn rfc3339(of: &prost_types::Timestamp) -> Option<String> {
     moment(of).map(|moment| moment.to_string())
 }
 
+/// The same with nine digits after the second, so that moments stand below each other.
+pub(crate) fn nanoseconds(of: &prost_types::Timestamp) -> Option<String> {
+    moment(of).map(|moment| format!("{moment:.9}"))
+}
+
 /// The same for people: to the second, with how long ago that was.
 pub(crate) fn date(of: &prost_types::Timestamp, now: Timestamp) -> Option<String> {
     let ago = span(age(Some(of), now)?);
@@ -81,7 +95,8 @@ pub(crate) fn duration(of: &prost_types::Duration) -> Duration {
     Duration::try_from(signed(of)).unwrap_or_default()
 }
 
-fn moment(of: &prost_types::Timestamp) -> Option<Timestamp> {
+/// If it is one between the years -9999 and 9999.
+pub(crate) fn moment(of: &prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(of.seconds, of.nanos).ok()
 }
 
@@ -116,6 +131,7 @@ mod tests {
     fn numbers_are_short() {
         assert_eq!([0, 12, 3_040].map(percent), ["0.0%", "1.2%", "304.0%"]);
         assert_eq!([23_440_000, 1_200_000_000].map(megabytes), ["23.4 MB", "1.2 GB"]);
+        assert_eq!([54, 54_321, 1_234_567].map(bytes), ["54 B", "54.3 kB", "1.2 MB"]);
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
     }
 

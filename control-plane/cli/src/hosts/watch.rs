@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tonic::{Status, Streaming};
 use wanglou_api::fleet::v1::{HostFilter, WatchHostsRequest, WatchHostsResponse};
 
@@ -13,7 +13,7 @@ use super::live::{Change, Live, in_words};
 use super::{id, mask, row, summary};
 use crate::Done;
 use crate::cli::{Hosts, Output};
-use crate::connection::Fleet;
+use crate::connection::{Fleet, again};
 use crate::failure::CallError;
 use crate::interrupt::Interrupt;
 use crate::table::Tone;
@@ -26,9 +26,6 @@ const WATCH: &str = "watch hosts";
 const PICTURE: Duration = Duration::from_millis(250);
 /// Until a picture is old, whether or not something has changed.
 const AGES: Duration = Duration::from_secs(1);
-/// Until another replica is asked; twice as long each time it was in vain.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Until somebody ends it.
 pub(super) async fn run(
@@ -61,7 +58,7 @@ pub(super) async fn run(
         }
         view.broken(&error)?;
         {
-            let mut opening = pin!(reopen(fleet, &request));
+            let mut opening = pin!(again(async || open(fleet, &request).await));
             stream = loop {
                 tokio::select! {
                     () = interrupt.wait() => return view.end(),
@@ -79,21 +76,6 @@ async fn open(
     request: &WatchHostsRequest,
 ) -> Result<Streaming<WatchHostsResponse>, CallError> {
     fleet.call(WATCH, async |mut it| it.watch_hosts(request.clone()).await).await
-}
-
-/// Until one of the replicas answers.
-async fn reopen(
-    fleet: &mut Fleet,
-    request: &WatchHostsRequest,
-) -> Result<Streaming<WatchHostsResponse>, CallError> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        sleep(pause).await;
-        match open(fleet, request).await {
-            Err(error) if error.is_passing() => pause = (pause * 2).min(LAST_PAUSE),
-            other => return other,
-        }
-    }
 }
 
 /// What is shown, and how.

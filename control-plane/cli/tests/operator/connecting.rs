@@ -140,6 +140,12 @@ fn wrong_usage_is_one_line() {
         (&["stop", "--selector", "group="], "\"group=\" is not NAME=VALUE"),
         (&["hosts", "--state", "dead"], "invalid value 'dead' for '--state"),
         (&["hosts", "--sort", "x"], "[possible values: name, cpu, memory]"),
+        (&["events", "--since", "yesterday"], "it has to be as 90s, 10m, 2h or 7d, or"),
+        (
+            &["events", "--tree", "a", "--follow"],
+            "'--tree <ENTITY_ID>' cannot be used with '--follow'",
+        ),
+        (&["events", "--follow", "--until", "1m"], "cannot be used with"),
         (&["nothing"], "unrecognized subcommand 'nothing'"),
         (&["--endpoint", "a:b", "hosts"], "\"a:b\" is no endpoint"),
     ] {

@@ -2,8 +2,10 @@
 
 mod bench;
 mod connecting;
+mod events;
 mod hosts;
 mod orders;
 mod others;
 mod pki;
+mod reconcile;
 mod script;

@@ -1,5 +1,7 @@
 //! A replica that says what its script says, over real TLS.
 
+mod events;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
+use wanglou_api::fleet::v1::event_service_server::EventServiceServer;
 use wanglou_api::fleet::v1::fleet_service_server::{FleetService, FleetServiceServer};
 use wanglou_api::fleet::v1::{self as fleet, Host, Order, OrderProgress};
 use wanglou_api::identity::Role;
@@ -31,6 +34,9 @@ pub(crate) struct Script {
     pub(crate) missing_replicas: Vec<String>,
     pub(crate) watch: Streams<fleet::WatchHostsResponse>,
     pub(crate) progress: Streams<OrderProgress>,
+    pub(crate) events: Streams<fleet::ReadEventsResponse>,
+    pub(crate) tree: fleet::ReadProcessTreeResponse,
+    pub(crate) runs: Streams<fleet::ReconcileRunsResponse>,
     pub(crate) outcomes: Vec<fleet::RunCommandResponse>,
     pub(crate) refusal: Option<Status>,
     /// What this replica makes of a start before it wants it signed.
@@ -41,6 +47,8 @@ pub(crate) struct Script {
     pub(crate) calls: Vec<&'static str>,
     pub(crate) selectors: Vec<Selector>,
     pub(crate) commands: Vec<fleet::RunCommandRequest>,
+    pub(crate) read: Vec<fleet::ReadEventsRequest>,
+    pub(crate) reconciled: Vec<fleet::ReconcileRunsRequest>,
     pub(crate) signed: Option<SignedOrder>,
     pub(crate) given: Option<order::Order>,
 }
@@ -60,6 +68,7 @@ impl Replica {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let script = Arc::new(Mutex::new(script));
         let service = FleetServiceServer::new(Scripted(Arc::clone(&script)));
+        let events = EventServiceServer::new(Scripted(Arc::clone(&script)));
         let (end, ended) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -79,6 +88,7 @@ impl Replica {
                 });
                 let serving = Server::builder()
                     .add_service(service)
+                    .add_service(events)
                     .serve_with_incoming(ReceiverStream::new(taken));
                 tokio::select! {
                     served = serving => served.expect("it serves"),
