@@ -44,12 +44,24 @@ counters! {
     refused,
     /// Connections of an address that had too many which said nothing.
     crowded,
+    /// Connections of a certificate that has too many.
+    too_many,
+    /// Connections of peers that are known and do not speak HTTP/2.
+    no_http2,
     /// Streams of hosts.
     opened,
     /// Streams of hosts that come too often.
     too_often,
     /// Streams for which there is no place.
     full,
+    /// Streams whose hosts do not say hello as they should.
+    no_hello,
+    /// Streams whose hosts say what cannot be read, or more at once than they may.
+    malformed,
+    /// Streams whose hosts speak more often than they may, and wait.
+    held_back,
+    /// Streams whose hosts do not take what they are told.
+    deaf,
     /// Hosts that etcd has.
     committed,
     /// Hosts of batches that failed.

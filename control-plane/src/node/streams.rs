@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use wanglou_api::fleet::v1::Host;
 use wanglou_api::fleet::v1::host::State as HostState;
@@ -300,9 +301,12 @@ impl State {
     /// A host that does not take what it is told is cut off: it will come back.
     pub(super) fn say(&mut self, stream: StreamId, message: Say) {
         let Some(to) = self.streams.get(&stream) else { return };
-        if to.say.try_send(Ok(ControlResponse { message: Some(message) })).is_err()
-            && let Some(cut) = self.streams.remove(&stream)
-        {
+        let Err(error) = to.say.try_send(Ok(ControlResponse { message: Some(message) })) else {
+            return;
+        };
+        // One that is closed has broken in another way.
+        self.counters.deaf().add(usize::from(matches!(error, TrySendError::Full(_))));
+        if let Some(cut) = self.streams.remove(&stream) {
             self.cut.push((cut.host, stream));
         }
     }

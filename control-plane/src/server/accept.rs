@@ -1,28 +1,26 @@
 //! Connections, from the first byte to a peer that is known. What is dear, the handshake, is done so many times a second
 //! and no more; who has not said hello costs a descriptor and a few kilobytes, for a few seconds, and of one address only
-//! so many may do that at once.
+//! so many may do that at once. Of one certificate there are only so many connections: whoever has stolen it takes no
+//! place from others.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected;
-use wanglou_api::identity::Identity;
+use wanglou_api::identity::{Identity, Role};
 use wanglou_api::tls;
 
 use super::bucket::Bucket;
+use super::connection::{Connection, Peer};
+use super::tally::{Entry, Tally};
 use crate::counters::{CROWD, Counters};
 
 /// Time for a peer to say hello, and for the rest of the handshake.
@@ -32,6 +30,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections of one address that have not said hello.
 const SILENT: usize = 1_024;
+/// Connections of one host: a machine has one, and another while that breaks; a few may have the same certificate.
+const OF_HOST: usize = 32;
+/// Connections of one operator or replica.
+const OF_OTHER: usize = 1_024;
 /// Peers that are known and wait to be served.
 const READY: usize = 64;
 
@@ -42,23 +44,6 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Handshakes a second.
     pub(crate) handshakes_per_second: u32,
-}
-
-/// A connection whose other end is known.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    stream: TlsStream<TcpStream>,
-    peer: Peer,
-    _place: OwnedSemaphorePermit,
-}
-
-/// Who is at the other end.
-#[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    /// As the certificate says.
-    pub(crate) identity: Arc<Identity>,
-    /// Of the certificate, in hexadecimal.
-    pub(crate) serial: Arc<str>,
 }
 
 /// Accepts for as long as somebody takes what is given.
@@ -72,7 +57,7 @@ pub(crate) fn accept(
     tokio::spawn(async move {
         let places = Arc::new(Semaphore::new(limits.connections));
         let bucket = Arc::new(Bucket::new(limits.handshakes_per_second));
-        let silent = Silent::default();
+        let (silent, known) = (Tally::default(), Tally::default());
         loop {
             // Whoever comes while all places are taken waits in the kernel's queue.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -88,24 +73,32 @@ pub(crate) fn accept(
                 },
             };
             // It takes places from all others.
-            let Some(silence) = silent.enter(address.ip()) else {
+            let Some(silence) = silent.enter(&address.ip(), SILENT) else {
                 counters.crowded().add(1);
                 continue;
             };
             let counters = Arc::clone(&counters);
             let (config, bucket, ready) = (Arc::clone(&config), Arc::clone(&bucket), ready.clone());
+            let known = known.clone();
             tokio::spawn(async move {
-                match greet(stream, config, &bucket, place, silence, &counters).await {
-                    Ok(connection) => {
-                        counters.accepted().add(1);
-                        // Nobody may serve any more.
-                        let _ = ready.send(Ok(connection)).await;
-                    }
+                let (stream, peer) = match greet(stream, config, &bucket, silence, &counters).await
+                {
+                    Ok(greeted) => greeted,
                     Err(why) => {
                         counters.refused().add(1);
                         tracing::debug!(%address, why, "a connection is refused");
+                        return;
                     }
-                }
+                };
+                let most = if peer.identity.role == Role::Host { OF_HOST } else { OF_OTHER };
+                let Some(share) = known.enter(&*peer.identity, most) else {
+                    counters.too_many().add(1);
+                    return;
+                };
+                counters.accepted().add(1);
+                let connection = Connection::new(stream, peer, place, share, counters);
+                // Nobody may serve any more.
+                let _ = ready.send(Ok(connection)).await;
             });
         }
     });
@@ -116,10 +109,9 @@ async fn greet(
     stream: TcpStream,
     config: Arc<ServerConfig>,
     bucket: &Bucket,
-    place: OwnedSemaphorePermit,
-    silence: Silence,
+    silence: Entry<IpAddr>,
     counters: &Counters,
-) -> Result<Connection, String> {
+) -> Result<(TlsStream<TcpStream>, Peer), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
     let hello = timeout(HELLO, hello).await.map_err(|_| "it says nothing".to_owned())?;
@@ -142,79 +134,11 @@ async fn greet(
     let (_, parsed) =
         x509_parser::parse_x509_certificate(certificate).map_err(|error| error.to_string())?;
     let serial = parsed.tbs_certificate.raw_serial_as_string();
-    let peer = Peer { identity: Arc::new(identity), serial: serial.into() };
-    Ok(Connection { stream, peer, _place: place })
-}
-
-/// How many connections of each address have not said hello.
-#[derive(Clone, Debug, Default)]
-struct Silent(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// One of them.
-struct Silence(Silent, IpAddr);
-
-impl Silent {
-    fn enter(&self, address: IpAddr) -> Option<Silence> {
-        let mut of = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = of.entry(address).or_default();
-        if *count >= SILENT {
-            return None;
-        }
-        *count += 1;
-        Some(Silence(self.clone(), address))
-    }
-}
-
-impl Drop for Silence {
-    fn drop(&mut self) {
-        let mut of = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = of.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                of.remove(&self.1);
-            }
-        }
-    }
+    Ok((stream, Peer { identity: Arc::new(identity), serial: serial.into() }))
 }
 
 /// What our own look at the certificate says, where that is behind it.
 fn told(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     inner.map_or_else(|| error.to_string(), tls::why)
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

@@ -21,14 +21,16 @@ impl Bucket {
         Self { each, depth: (per_second / 10).max(1), next: Mutex::new(Instant::now()) }
     }
 
-    /// Takes one, in the order of asking, when there is one.
-    pub(crate) async fn take(&self) {
+    /// Takes one, in the order of asking, when there is one; whether that had to be waited for.
+    pub(crate) async fn take(&self) -> bool {
         let mut next = self.next.lock().await;
-        let earliest = Instant::now().checked_sub(self.each * (self.depth - 1));
+        let now = Instant::now();
+        let earliest = now.checked_sub(self.each * (self.depth - 1));
         let at = earliest.map_or(*next, |earliest| earliest.max(*next));
         *next = at + self.each;
         // Those behind wait for the lock, and so for their turn.
         sleep_until(at).await;
+        at > now
     }
 }
 
@@ -53,10 +55,9 @@ mod tests {
         sleep_until(Instant::now() + Duration::from_secs(60)).await;
         let start = Instant::now();
         for _ in 0..10 {
-            bucket.take().await;
+            assert!(!bucket.take().await);
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        bucket.take().await;
-        assert!(start.elapsed() > Duration::ZERO);
+        assert!(bucket.take().await && start.elapsed() > Duration::ZERO);
     }
 }

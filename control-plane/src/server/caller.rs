@@ -3,7 +3,7 @@
 use tonic::{Request, Status};
 use wanglou_api::identity::Role;
 
-use super::accept::Peer;
+use super::connection::Peer;
 
 /// Who has sent a request, if it is one of this role.
 pub(super) fn caller<T>(request: &Request<T>, role: Role) -> Result<Peer, Status> {

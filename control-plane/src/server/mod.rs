@@ -1,7 +1,8 @@
 //! The edge: connections, who is at their other end, and what they may ask for.
 //!
 //! ```text
-//! accept   TLS, and who somebody is     bucket   so many a second     admission   each host so often
+//! accept   TLS, and who somebody is     connection   what is at the other end, and that it speaks HTTP/2
+//! bucket   so many a second     tally   so many of each     admission   each host so often
 //! sensors, operators, peers   one service each
 //! ```
 
@@ -9,9 +10,11 @@ mod accept;
 mod admission;
 mod bucket;
 mod caller;
+mod connection;
 mod operators;
 mod peers;
 mod sensors;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;

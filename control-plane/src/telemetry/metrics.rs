@@ -89,6 +89,8 @@ static METRICS: &[Metric] = &[
                     ("accepted", Counters::accepted),
                     ("refused", Counters::refused),
                     ("crowded", Counters::crowded),
+                    ("too_many", Counters::too_many),
+                    ("no_http2", Counters::no_http2),
                 ],
             )
         },
@@ -106,6 +108,10 @@ static METRICS: &[Metric] = &[
                     ("opened", Counters::opened),
                     ("too_often", Counters::too_often),
                     ("full", Counters::full),
+                    ("no_hello", Counters::no_hello),
+                    ("malformed", Counters::malformed),
+                    ("held_back", Counters::held_back),
+                    ("deaf", Counters::deaf),
                 ],
             )
         },

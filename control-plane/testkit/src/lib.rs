@@ -7,6 +7,7 @@
 //! pki                   authorities, certificates, and keys that sign orders
 //! replica               a fleet's folder, and the real control plane in it
 //! scene                 both of these together; host, operator: one of each, that does what a test wants
+//! raw                   somebody with a certificate who says what no sensor would
 //! swarm                 hosts by the thousand, in processes of their own, that write down what was
 //! truth                 whether what the control plane said of them was so
 //! ```
@@ -18,6 +19,7 @@ pub mod operator;
 pub mod pki;
 pub mod port;
 pub mod process;
+pub mod raw;
 pub mod replica;
 pub mod scene;
 pub mod swarm;
@@ -26,6 +28,7 @@ pub mod truth;
 pub use etcd::Etcd;
 pub use host::Host;
 pub use pki::Pki;
+pub use raw::Raw;
 pub use replica::{Fleet, Replica};
 pub use scene::Scene;
 pub use swarm::Swarm;
