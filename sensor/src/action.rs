@@ -106,6 +106,11 @@ impl Action {
         }
     }
 
+    /// The one with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+
     /// `event.category`; of what is not known any more, nobody can say it.
     pub fn category(self) -> Option<Category> {
         match self {

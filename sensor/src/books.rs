@@ -3,9 +3,11 @@
 //!
 //! Each number is written by one thread of one process only; so it needs no more than to be read whole.
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +24,8 @@ use crate::output::Destination;
 /// What is written. Zeroes are an empty page.
 #[repr(C)]
 pub struct Page {
+    /// The boot id, as it is spelt; written before there is a worker.
+    boot: [Number; BOOT_WORDS],
     /// `wanglou.run.id`; 0 while nothing has been written.
     pub run: Number,
     /// 1 once everything that was there at start has been told of.
@@ -42,6 +46,9 @@ pub struct Page {
     pub settled: [Number; Stream::ALL.len()],
 }
 
+/// Words that a boot id fills.
+const BOOT_WORDS: usize = 5;
+
 /// The books of one output. Without a line it has none.
 #[repr(C)]
 pub struct Account {
@@ -51,8 +58,13 @@ pub struct Account {
     pub writing: Number,
     /// Events that are known to have happened, by action.
     pub produced: [Number; Action::ALL.len()],
-    /// Those that the output has, by action.
+    /// Those that the output has, by action. Of the uplink: those that a sink of the fleet has, written by the
+    /// supervisor's keeper.
     pub delivered: [Number; Action::ALL.len()],
+    /// Of the uplink: those that have come to the keeper in batches, whatever became of these; written by it.
+    pub kept: [Number; Action::ALL.len()],
+    /// The last of those batches; written after what it has in it.
+    pub kept_number: Number,
     /// Those that are lost, by cause and action.
     pub dropped: [[Number; Action::ALL.len()]; Cause::ALL.len()],
 }
@@ -99,6 +111,8 @@ impl Number {
 #[derive(Clone, Debug)]
 pub struct Books {
     file: Arc<File>,
+    /// Where that lies, if it does.
+    path: Option<Arc<Path>>,
     mapping: Arc<Mapping>,
 }
 
@@ -116,10 +130,48 @@ impl Books {
     /// Those of another process.
     pub fn of(fd: OwnedFd) -> io::Result<Self> {
         let file = File::from(fd);
-        if file.metadata()?.len() < size_of::<Page>() as u64 {
+        if file.metadata()?.len() != size_of::<Page>() as u64 {
             return Err(io::Error::other("the books are those of another version"));
         }
         Self::map(file)
+    }
+
+    /// Empty ones in a new file, for a boot: they are there for whoever finds them, if the supervisor is killed.
+    pub fn create(path: &Path, boot_id: &str) -> io::Result<Self> {
+        let mut options = File::options();
+        let mut file =
+            options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        // Not a hole: a disk that is full when that is filled would end us.
+        if let Err(error) = file.write_all(&[0; size_of::<Page>()]) {
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
+        let books = Self { path: Some(path.into()), ..Self::map(file)? };
+        for (word, bytes) in books.page().boot.iter().zip(boot_id.as_bytes().chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            word.set(u64::from_le_bytes(eight));
+        }
+        Ok(books)
+    }
+
+    /// Those that somebody has left in a file.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let books = Self::of(File::options().read(true).write(true).open(path)?.into())?;
+        Ok(Self { path: Some(path.into()), ..books })
+    }
+
+    /// Where they lie, if they do.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The boot that they are of; `None` in memory only, or where it makes no sense.
+    pub fn boot_id(&self) -> Option<String> {
+        let bytes: Vec<u8> = self.page().boot.iter().flat_map(|it| it.get().to_le_bytes()).collect();
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        let text = String::from_utf8(bytes[..end].to_vec()).ok()?;
+        (!text.is_empty()).then_some(text)
     }
 
     fn map(file: File) -> io::Result<Self> {
@@ -127,7 +179,7 @@ impl Books {
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0) }?;
         let mapping = Arc::new(Mapping(base.cast_const().cast()));
-        Ok(Self { file: Arc::new(file), mapping })
+        Ok(Self { file: Arc::new(file), path: None, mapping })
     }
 
     /// What is written.
@@ -154,16 +206,18 @@ impl Books {
         &self.page().accounts[of as usize]
     }
 
-    /// Closes the books of one who was killed: what it knew of and had not dealt with is lost, and so is
-    /// what probes had seen and it had not taken. `seen` counts by stream what `action` names; `as_wanted` says
+    /// Closes the books of one who was killed, but for what the uplink had not got: what it knew of and had not dealt
+    /// with is lost, and so is what probes had seen and it had not taken. `seen` counts by stream what `action` names; `as_wanted` says
     /// by which action an output misses it, if it does.
     pub fn close(
         &self,
         seen: impl IntoIterator<Item = (Stream, Action, u64)>,
         as_wanted: impl Fn(Destination, Action) -> Option<Action>,
     ) {
-        for destination in Destination::ALL {
-            self.account(destination).close();
+        // What the uplink's batches have is known once the last of them has come.
+        for destination in Destination::ALL.into_iter().filter(|it| *it != Destination::Uplink) {
+            let account = self.account(destination);
+            account.close(&account.delivered, |_| true);
         }
         for (stream, action, seen) in seen {
             let settled = &self.page().settled[stream as usize];
@@ -179,13 +233,19 @@ impl Books {
 }
 
 impl Account {
-    fn close(&self) {
+    fn close(&self, settled: &[Number; Action::ALL.len()], counts: impl Fn(Cause) -> bool) {
         for action in Action::ALL {
             let n = action as usize;
-            let dropped: u64 = self.dropped.iter().map(|by_action| by_action[n].get()).sum();
-            let open = self.produced[n].get().saturating_sub(self.delivered[n].get() + dropped);
+            let causes = Cause::ALL.into_iter().filter(|cause| counts(*cause));
+            let dropped: u64 = causes.map(|cause| self.dropped[cause as usize][n].get()).sum();
+            let open = self.produced[n].get().saturating_sub(settled[n].get() + dropped);
             self.dropped[Cause::WorkerKilled as usize][n].add(open);
         }
+    }
+
+    /// Closes those of the uplink of one who was killed: what has not come to the keeper is lost.
+    pub fn close_uplink(&self) {
+        self.close(&self.kept, |cause| !cause.is_of_batches());
     }
 
     fn lose(&self, action: Action, events: u64) {

@@ -20,6 +20,11 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
+/// Two ends for bytes that have messages of their own.
+pub fn stream() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+}
+
 /// Sends a message and descriptors; waits for room.
 pub fn send<M: prost::Message>(
     socket: impl AsFd,

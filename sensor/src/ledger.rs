@@ -35,11 +35,15 @@ pub enum Cause {
     Throttled,
     /// The worker was killed with it.
     WorkerKilled,
+    /// The spool had no room.
+    SpoolFull,
+    /// It lay in the spool for too long.
+    SpoolExpired,
 }
 
 impl Cause {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::RingFull,
         Self::Oversized,
         Self::Recursion,
@@ -50,6 +54,8 @@ impl Cause {
         Self::Shed,
         Self::Throttled,
         Self::WorkerKilled,
+        Self::SpoolFull,
+        Self::SpoolExpired,
     ];
 
     /// As it stands in the ledger.
@@ -65,7 +71,14 @@ impl Cause {
             Self::Shed => "shed",
             Self::Throttled => "throttled",
             Self::WorkerKilled => "worker_killed",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolExpired => "spool_expired",
         }
+    }
+
+    /// Whether what it takes from the uplink was in a batch: such losses are told batch by batch.
+    pub fn is_of_batches(self) -> bool {
+        matches!(self, Self::OutputFailed | Self::SpoolFull | Self::SpoolExpired)
     }
 }
 

@@ -34,6 +34,7 @@ pub mod signal;
 pub mod sock_diag;
 pub mod source;
 pub mod telemetry;
+pub mod uplink;
 pub mod watch;
 pub mod worker;
 

@@ -96,12 +96,15 @@ impl Outlet {
     /// Notes the losses since this was last asked, those at the output itself too, all of them younger than
     /// `whole_until`, boot-clock ns; `true` if there are any.
     pub fn note_losses(&mut self, whole_until: u64) -> bool {
-        let failed = self.ledger.lost(Cause::OutputFailed);
-        for action in Action::ALL {
-            let more = failed[action as usize] - self.failed[action as usize];
-            self.fresh.add(Cause::OutputFailed, action, more);
+        // What is lost of the uplink's batches may be long ago, and is told batch by batch.
+        if self.of != Destination::Uplink {
+            let failed = self.ledger.lost(Cause::OutputFailed);
+            for action in Action::ALL {
+                let more = failed[action as usize] - self.failed[action as usize];
+                self.fresh.add(Cause::OutputFailed, action, more);
+            }
+            self.failed = failed;
         }
-        self.failed = failed;
         let fresh = std::mem::take(&mut self.fresh);
         let any = fresh.total() > 0;
         if any {

@@ -5,6 +5,7 @@
 //! queue is lost to it, the dearest last ([`Action::worth`]), until it has caught up.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -21,6 +22,7 @@ use crate::outlet::Outlet;
 use crate::output::{self, Destination, File, Format, Intake, Outputs, Selection, Sink, Stdout};
 use crate::queue::{OnFailure, Queue};
 use crate::rate::Rate;
+use crate::uplink::Uplink;
 
 /// All of them.
 #[derive(Debug)]
@@ -67,19 +69,26 @@ pub enum Holes {
 
 impl Outlets {
     /// Those that are asked for. A lone standard output that takes no more ends all
-    /// the work, by way of `wake`; every other output is tried again. `last` may have left half a line.
+    /// the work, by way of `wake`; every other output is tried again. `last` may have left half a line; `uplink` leads
+    /// to who keeps what the fleet is to have.
     pub fn open(
         host: &'static Host,
         outputs: &Outputs,
         format: Format,
         books: &Books,
         last: Option<&Books>,
+        mut uplink: Option<OwnedFd>,
         wake: impl FnOnce() + Send + 'static,
     ) -> Result<Self> {
         let is_alone = Destination::ALL.into_iter().filter(|it| outputs.has(*it)).count() == 1;
         let (mut format, mut wake) = (Some(format), Some(wake));
         let mut open = |of: Destination| {
             let (sink, format, on_failure): (Box<dyn Sink>, _, _) = match of {
+                Destination::Uplink => {
+                    let socket = uplink.take().context("there is no socket for the uplink")?;
+                    let sink = Uplink::new(socket, host, books.clone());
+                    (Box::new(sink), Some(Format::Protobuf), OnFailure::GoOn)
+                }
                 Destination::Stdout => {
                     let on_failure = match wake.take().filter(|_| is_alone) {
                         Some(wake) => OnFailure::End(Box::new(wake)),
@@ -112,6 +121,8 @@ impl Outlets {
                 Destination::Stdout if !output::takes_a_line_now() => continue,
                 Destination::Stdout => Box::new(stdout_after(Some(last))?),
                 Destination::File => Box::new(File::for_a_line(outputs.file.clone())),
+                // Whoever keeps its batches closes its books too.
+                Destination::Uplink => continue,
             };
             let intake = outputs.intake(of);
             lanes.push(Lane::new(host, of, intake, None, sink, OnFailure::GoOn, &books)?);

@@ -36,7 +36,7 @@ impl Chunk {
     }
 
     /// How many lines are whole within the first `written` bytes.
-    fn whole_lines(&self, written: usize) -> usize {
+    pub fn whole_lines(&self, written: usize) -> usize {
         if written == self.bytes.len() {
             return self.lines.len();
         }
@@ -74,6 +74,8 @@ struct State {
     spare: Vec<Chunk>,
     bytes: usize,
     closed: bool,
+    /// The writer has written all that there was before that.
+    ended: bool,
     failed: Option<io::Error>,
     /// What was given last, the output did not take.
     failing: bool,
@@ -155,10 +157,12 @@ impl Queue {
 
     /// Lets the writer end, waits for it unless it is stuck, and says why writing failed.
     pub fn close(mut self, patience: Duration) -> Option<io::Error> {
-        let written = self.wait_written(patience);
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
-        if let Some(writer) = self.writer.take().filter(|_| written) {
+        let has_more = |state: &mut State| !state.ended && state.failed.is_none();
+        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), patience, has_more);
+        let has_ended = !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out();
+        if let Some(writer) = self.writer.take().filter(|_| has_ended) {
             // A panic of the writer has been printed by its own thread.
             let _ = writer.join();
         }
@@ -181,11 +185,13 @@ impl Shared {
             OnFailure::GoOn => None,
         };
         let mut failing = None;
-        while let Some(mut chunk) = self.next() {
+        while let Some(mut chunk) = self.next(&mut *sink) {
             self.account().writing.set(1);
-            let (written, result) = sink.write(&chunk.bytes);
-            let (whole, rest) = chunk.lines.split_at(chunk.whole_lines(written));
-            count(whole, &self.account().delivered);
+            let (whole, result) = sink.take(&chunk);
+            let (whole, rest) = chunk.lines.split_at(whole);
+            if self.of != Destination::Uplink {
+                count(whole, &self.account().delivered);
+            }
             self.account().writing.set(u64::from(result.is_err()));
             let mut state = self.lock();
             match (result, end.take()) {
@@ -223,19 +229,33 @@ impl Shared {
             drop(state);
             self.changed.notify_all();
         }
+        self.lock().ended = true;
+        self.changed.notify_all();
     }
 
-    /// Waits for a chunk; `None` once the queue is closed and empty.
-    fn next(&self) -> Option<Chunk> {
+    /// Waits for a chunk; `None` once the queue is closed and empty. What the output holds for too long meanwhile is
+    /// handed over.
+    fn next(&self, sink: &mut dyn Sink) -> Option<Chunk> {
         let mut state = self.lock();
         loop {
             if let Some(chunk) = state.chunks.pop_front() {
                 return Some(chunk);
             }
-            if state.closed {
-                return None;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let is_closed = state.closed;
+            state = match sink.holds_for() {
+                Some(left) if is_closed || left.is_zero() => {
+                    drop(state);
+                    // One that cannot hand it over has said so to whoever gave it.
+                    let _ = sink.flush();
+                    self.lock()
+                }
+                _ if is_closed => return None,
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct Options {
     pub books: Books,
     /// Those of the worker before this one, if there was one, closed.
     pub last: Option<Books>,
+    /// Leads to who keeps what the fleet is to have, if that is an output.
+    pub uplink: Option<OwnedFd>,
 }
 
 /// Works until `stop`, or until the output takes no more; calls `attached` before anything is written.
@@ -73,7 +75,7 @@ pub async fn work(
     let run = clock::boot_ns();
     // Every event borrows it, to the end of the process.
     let host: &'static Host = Box::leak(Box::new(Host::read(run)?));
-    let Options { backend, format, outputs, request, modules, budget, books, last } = options;
+    let Options { backend, format, outputs, request, modules, budget, books, last, uplink } = options;
 
     let source = source::open(backend, &request, &books)?;
     let attached_at = clock::boot_ns();
@@ -87,7 +89,7 @@ pub async fn work(
         let ended = Arc::clone(&output_ended);
         move || ended.notify_one()
     };
-    let outlets = Outlets::open(host, &outputs, format, &books, last.as_ref(), wake_us)?;
+    let outlets = Outlets::open(host, &outputs, format, &books, last.as_ref(), uplink, wake_us)?;
     let wake = wake_up(&*source).context("cannot poll the source of events")?;
 
     let modules = Modules::new(Enricher::new(host), &modules, &budget, books.clone());

@@ -22,6 +22,7 @@ use crate::output::Outputs;
 use crate::service::{Budget, Limits};
 use crate::source::Backend;
 use crate::telemetry::Telemetry;
+use crate::uplink;
 
 /// All settings, and where those come from that are not the defaults.
 pub type Effective = wanglou_daemon::config::Effective<Config>;
@@ -58,6 +59,8 @@ pub struct Config {
     pub heap_accumulated: bool,
     /// Whose orders it takes.
     pub control: control::Settings,
+    /// What is kept of what the fleet is to have.
+    pub uplink: uplink::Settings,
     /// What it has to remember across restarts lies there.
     pub state_directory: PathBuf,
 }
@@ -83,6 +86,7 @@ impl Default for Config {
             telemetry: Telemetry::default(),
             heap_accumulated: false,
             control: control::Settings::default(),
+            uplink: uplink::Settings::default(),
             state_directory: "/var/lib/wanglou".into(),
         }
     }

@@ -14,7 +14,7 @@ use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
 use crate::log;
 use crate::module::Drill;
-use crate::output::{MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Selection};
+use crate::output::{Destination, MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Selection};
 use crate::telemetry::Telemetry;
 
 type Setting = config::Setting<Config>;
@@ -44,9 +44,15 @@ impl config::Config for Config {
 
     /// Modules begin and end while the others go on, if their probes are there.
     fn is_at_once(path: &str, new: &Self, worker: &Self) -> bool {
-        AT_ONCE.contains(&path)
-            || path == "sensor.events"
-                && new.events.iter().all(|event| worker.events.contains(event))
+        match path {
+            "sensor.events" => new.events.iter().all(|event| worker.events.contains(event)),
+            // Whether there is a fleet decides whether that is an output.
+            "control.endpoints" => {
+                let has_uplink = |of: &Self| of.outputs.has(Destination::Uplink);
+                has_uplink(new) == has_uplink(worker)
+            }
+            _ => AT_ONCE.contains(&path),
+        }
     }
 
     fn conflicts(effective: &Effective<Self>, problems: &mut Vec<Problem>) {
@@ -63,12 +69,14 @@ impl config::Config for Config {
 const AT_ONCE: &[&str] = &[
     "telemetry.listen",
     "telemetry.allow_remote",
-    "control.endpoints",
     "control.certificate",
     "control.key",
     "control.authorities",
     "control.stop_keys",
     "control.operator_keys",
+    "uplink.spool_bytes",
+    "uplink.spool_seconds",
+    "uplink.bytes_per_second",
     "log.level",
     "log.to",
     "log.directory",
@@ -224,6 +232,41 @@ const SETTINGS: &[Setting] = &[
         show: |of| quoted(name(&of.outputs.file.compression)),
     },
     Setting {
+        path: "output.uplink.enabled",
+        set: |to, raw| raw.switch().map(|value| to.outputs.is_uplink_on = value),
+        show: |of| of.outputs.is_uplink_on.to_string(),
+    },
+    Setting {
+        path: "output.uplink.events",
+        set: |to, raw| selection(raw).map(|value| to.outputs.uplink.events = value),
+        show: |of| list(of.outputs.uplink.events.names()),
+    },
+    Setting {
+        path: "output.uplink.queue_bytes",
+        set: |to, raw| queue_bytes(raw).map(|value| to.outputs.uplink.queue_bytes = value),
+        show: |of| of.outputs.uplink.queue_bytes.to_string(),
+    },
+    Setting {
+        path: "output.uplink.events_per_second",
+        set: |to, raw| rate(raw).map(|value| to.outputs.uplink.events_per_second = value),
+        show: |of| of.outputs.uplink.events_per_second.to_string(),
+    },
+    Setting {
+        path: "uplink.spool_bytes",
+        set: |to, raw| raw.number(4 << 20..=1 << 40).map(|value| to.uplink.spool_bytes = value),
+        show: |of| of.uplink.spool_bytes.to_string(),
+    },
+    Setting {
+        path: "uplink.spool_seconds",
+        set: |to, raw| raw.number(1..=MAX_AGE).map(|value| to.uplink.spool_seconds = value),
+        show: |of| of.uplink.spool_seconds.to_string(),
+    },
+    Setting {
+        path: "uplink.bytes_per_second",
+        set: |to, raw| raw.number(0..=1 << 40).map(|value| to.uplink.bytes_per_second = value),
+        show: |of| of.uplink.bytes_per_second.to_string(),
+    },
+    Setting {
         path: "budget.cpu_percent",
         set: |to, raw| raw.number(0.1..=10_000.0).map(|value| to.budget.cpu_percent = value),
         show: |of| of.budget.cpu_percent.to_string(),
@@ -255,7 +298,12 @@ const SETTINGS: &[Setting] = &[
     },
     Setting {
         path: "control.endpoints",
-        set: |to, raw| endpoints(raw).map(|value| to.control.endpoints = value),
+        set: |to, raw| {
+            let endpoints = endpoints(raw)?;
+            to.outputs.is_joined = !endpoints.is_empty();
+            to.control.endpoints = endpoints;
+            Ok(())
+        },
         show: |of| list(&of.control.endpoints),
     },
     Setting {

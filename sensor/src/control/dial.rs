@@ -33,6 +33,8 @@ use wanglou_api::sensor::v1::{
 use wanglou_api::tls;
 
 use super::random::{random, shuffle};
+use crate::telemetry::State;
+use crate::uplink::{Keeping, sender};
 
 /// Time for a name to be found, and for a connection.
 const NAME: Duration = Duration::from_secs(5);
@@ -120,19 +122,28 @@ const ANSWERS: usize = 4;
 pub(super) struct Stream {
     say: Option<mpsc::Sender<ControlRequest>>,
     heard: Streaming<ControlResponse>,
-    _connection: Connection,
+    channel: Channel,
+    origin: Uri,
+    _connection: Task,
 }
 
-/// What drives it.
-struct Connection(JoinHandle<()>);
+/// What goes on for as long as somebody has this.
+pub(super) struct Task(JoinHandle<()>);
 
-impl Drop for Connection {
+impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 impl Stream {
+    /// Tells the replica what there is for the fleet, on the same connection, for as long as the task is there.
+    pub(super) fn publish(&self, keeping: &Keeping, state: &State) -> Task {
+        let (channel, origin) = (self.channel.clone(), self.origin.clone());
+        let publish = sender::publish(channel, origin, keeping.clone(), state.clone());
+        Task(tokio::spawn(publish))
+    }
+
     /// Says something, unless the replica has not taken what was said before.
     pub(super) fn say(&self, message: control_request::Message) -> Result<(), LinkError> {
         let message = ControlRequest { message: Some(message) };
@@ -188,7 +199,8 @@ async fn greet(
     let (channel, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
+        // Room for what is heard on both streams.
+        .initial_connection_window_size(2 * WINDOW)
         .max_frame_size(FRAME)
         .max_send_buf_size(WINDOW as usize)
         .keep_alive_interval(PING)
@@ -197,19 +209,21 @@ async fn greet(
         .handshake(TokioIo::new(tls))
         .await
         .map_err(|error| LinkError::of(&error))?;
-    let connection = Connection(tokio::spawn(async move {
+    let connection = Task(tokio::spawn(async move {
         // Whoever speaks over it hears why it has ended.
         let _ = connection.await;
     }));
     let (say, said) = mpsc::channel(WAITING);
     let uri = Uri::builder().scheme("https").authority(to.to_string()).path_and_query("/").build();
     let uri = uri.map_err(|error| LinkError::Fault(error.to_string()))?;
-    let mut client = SensorServiceClient::with_origin(Channel(channel), uri)
+    let (channel, origin) = (Channel(channel), uri.clone());
+    let mut client = SensorServiceClient::with_origin(channel.clone(), uri)
         .max_decoding_message_size(MAX_MESSAGE);
     let first = ControlRequest { message: Some(control_request::Message::Hello(hello)) };
     say.try_send(first).map_err(|error| LinkError::Fault(error.to_string()))?;
     let heard = client.control(ReceiverStream::new(said)).await?.into_inner();
-    let mut stream = Stream { say: Some(say), heard, _connection: connection };
+    let say = Some(say);
+    let mut stream = Stream { say, heard, channel, origin, _connection: connection };
     match stream.hear().await? {
         Some(control_response::Message::Welcome(welcome)) => Ok((stream, welcome)),
         _ => Err(LinkError::Refused("it does not begin with a welcome".to_owned())),
@@ -217,6 +231,7 @@ async fn greet(
 }
 
 /// A connection, as a client of tonic has it.
+#[derive(Clone)]
 struct Channel(SendRequest<Body>);
 
 impl Service<Request<Body>> for Channel {

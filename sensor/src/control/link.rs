@@ -30,6 +30,7 @@ use crate::clock;
 use crate::host::Host;
 use crate::log::ids;
 use crate::telemetry::State;
+use crate::uplink::Keeping;
 
 /// For how long to wait where our own files are at fault.
 const FAULT: Duration = Duration::from_secs(30);
@@ -81,7 +82,9 @@ pub(super) struct Link {
     pub(super) round: VecDeque<Endpoint>,
     /// What was left on purpose.
     left: Option<SocketAddr>,
-    pub(super) keeping: Option<(u64, Writing)>,
+    pub(super) writing: Option<(u64, Writing)>,
+    /// Who keeps what the fleet is to have.
+    pub(super) keeping: Option<Keeping>,
 }
 
 /// How a stream is over.
@@ -95,7 +98,13 @@ pub(super) enum Over {
 }
 
 impl Link {
-    pub(super) fn new(settings: Settings, folder: PathBuf, shared: Shared, ends: Ends) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        folder: PathBuf,
+        shared: Shared,
+        ends: Ends,
+        keeping: Option<Keeping>,
+    ) -> Self {
         let memory = Memory::read(&folder).unwrap_or_else(|error| {
             not_kept(&Kept::Welcome.path(&folder).display(), &error);
             Memory::default()
@@ -110,7 +119,8 @@ impl Link {
             backoff: Backoff::new(),
             round: VecDeque::new(),
             left: None,
-            keeping: None,
+            writing: None,
+            keeping,
         }
     }
 

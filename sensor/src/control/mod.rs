@@ -47,6 +47,7 @@ pub use wanglou_api::sensor::v1::order_receipt::Refusal;
 use crate::config::Config;
 use crate::log::ids;
 use crate::telemetry::State;
+use crate::uplink::Keeping;
 use link::{Ends, Link, Shared};
 use orders::Orders;
 use store::Kept;
@@ -69,6 +70,7 @@ pub enum Asked {
 pub struct Control {
     settings: Settings,
     folder: PathBuf,
+    keeping: Option<Keeping>,
     shared: Shared,
     ordered: (watch::Sender<()>, watch::Receiver<()>),
     commands: (mpsc::Sender<Command>, mpsc::Receiver<Command>),
@@ -84,14 +86,16 @@ struct Running {
 }
 
 impl Control {
-    /// Recalls the order that was obeyed last, and looks for the fleet if there is one; needs an event loop.
-    pub fn new(config: &Config, state: &State) -> Self {
+    /// Recalls the order that was obeyed last, and looks for the fleet if there is one, which gets what somebody is
+    /// keeping for it; needs an event loop.
+    pub fn new(config: &Config, state: &State, keeping: Option<Keeping>) -> Self {
         let (settings, folder) = (config.control.clone(), config.state_directory.clone());
         let orders = recall(&settings, &folder);
         state.link(|link| link.epoch = orders.epoch());
         let mut control = Self {
             settings,
             folder,
+            keeping,
             shared: Shared::new(orders, state),
             ordered: watch::channel(()),
             commands: mpsc::channel(WAITING),
@@ -103,7 +107,8 @@ impl Control {
     }
 
     /// Goes by other settings from now on. An order stands whatever they are.
-    pub fn configure(&mut self, config: &Config) {
+    pub fn configure(&mut self, config: &Config, keeping: Option<&Keeping>) {
+        self.keeping = keeping.cloned();
         if config.control == self.settings && config.state_directory == self.folder {
             return;
         }
@@ -175,7 +180,8 @@ impl Control {
         };
         let (end, ended) = oneshot::channel();
         let (settings, folder) = (self.settings.clone(), self.folder.clone());
-        let link = Link::new(settings, folder, self.shared.clone(), ends);
+        let keeping = self.keeping.clone();
+        let link = Link::new(settings, folder, self.shared.clone(), ends, keeping);
         self.link = Some(Running { task: tokio::spawn(link.run(ended)), end, answers });
     }
 }

@@ -45,8 +45,12 @@ impl Link {
         self.keep_memory(news);
         // A handshake is code that is not needed again for long.
         image::give_back();
+        // It is over with this one, however that ends.
+        let telemetry =
+            self.keeping.as_ref().map(|keeping| stream.publish(keeping, &self.shared.state));
         let over = self.converse(&mut stream, &mut session, &trust, end).await;
         self.shared.state.link(|link| link.replica = None);
+        drop(telemetry);
         match over {
             Ok((reason, over)) => {
                 // Who does not hear it finds out by itself.
@@ -87,7 +91,7 @@ impl Link {
                     self.seen.done(&result);
                     stream.say(Say::CommandResult(result))?;
                 }
-                (turn, written) = kept(&mut self.keeping) => self.kept(turn, written),
+                (turn, written) = kept(&mut self.writing) => self.kept(turn, written),
                 heard = stream.hear(), if listens => {
                     session.heard(Instant::now());
                     // What is of a later version of the protocol says nothing, and is counted all the same.
@@ -194,7 +198,7 @@ impl Link {
 
     /// Has the standing order written, unless it has been.
     fn keep_order(&mut self) {
-        if self.keeping.is_some() {
+        if self.writing.is_some() {
             return;
         }
         if let Some((turn, bytes)) = self.shared.orders().to_keep() {
@@ -204,12 +208,12 @@ impl Link {
                 let none = || io::Error::other("no thread can be started");
                 timeout(DISK, written).await.map_err(|_| late())?.map_err(|_| none())?
             };
-            self.keeping = Some((turn, Box::pin(writing)));
+            self.writing = Some((turn, Box::pin(writing)));
         }
     }
 
     fn kept(&mut self, turn: u64, written: io::Result<()>) {
-        self.keeping = None;
+        self.writing = None;
         self.shared.orders().kept(turn, written.is_ok());
         if let Err(error) = written {
             let path = Kept::Order.path(&self.folder);
@@ -235,9 +239,9 @@ impl Link {
 }
 
 /// Waits for what is being written, if anything is.
-async fn kept(keeping: &mut Option<(u64, Writing)>) -> (u64, io::Result<()>) {
-    match keeping {
-        Some((turn, writing)) => (*turn, writing.await),
+async fn kept(writing: &mut Option<(u64, Writing)>) -> (u64, io::Result<()>) {
+    match writing {
+        Some((turn, written)) => (*turn, written.await),
         None => future::pending().await,
     }
 }

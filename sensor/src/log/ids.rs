@@ -161,6 +161,42 @@ wanglou_daemon::ids! {
     COMMANDED "WL4011" Notice
         "a command of the fleet, and what came of it",
         "nothing";
+    SPOOL_FAILED "WL4101" Error
+        "the spool's disk takes nothing: what the fleet is to have is kept in memory, and lost beyond 1 MiB (`spool_full`)",
+        "make room, or see `sensor.state_directory`";
+    SPOOL_WRITES "WL4102" Notice
+        "it takes it again",
+        "nothing";
+    SPOOL_DAMAGED "WL4103" Error
+        "a segment of the spool is damaged; what can be read of it is told, and the rest as lost",
+        "see the host's disk";
+    SPOOL_FORGETS "WL4104" Warning
+        "so many batches are lost that not even that can be told of all of them",
+        "see why no replica is within reach, or `uplink.spool_bytes`";
+    SPOOL_NOT_TIDY "WL4105" Warning
+        "a segment of the spool is not needed and cannot be removed",
+        "see `sensor.state_directory`";
+    SPOOL_STUCK "WL4106" Error
+        "the spool's disk does not answer; events wait, and are lost once there is no room (`queue_full`)",
+        "see the host's disk";
+    SPOOL_OFF "WL4107" Error
+        "nobody can keep a spool: the fleet gets no events",
+        "as the message says";
+    BOOKS_NOT_KEPT "WL4108" Warning
+        "the books of a run do not outlive the supervisor, or those of another one cannot be read",
+        "make room, or see `sensor.state_directory`";
+    HANDOVER_BROKEN "WL4109" Error
+        "what a worker hands over makes no sense; nothing more is taken of it",
+        "report it; a new worker (`kill` the present one) begins anew";
+    RECORD_NOT_STORED "WL4110" Error
+        "the fleet does not take what it was told; it is lost (`output_failed`)",
+        "see the control plane's log";
+    UPLINK_DOWN "WL4111" Warning
+        "the stream of telemetry is over while the sensor is joined; it begins anew with the next stream",
+        "as the message says; see the control plane's log";
+    UPLINK_UNKNOWN "WL4112" Notice
+        "a replica takes no telemetry; it is kept until another one does",
+        "see the control plane's version";
     LOG_NOT_WRITTEN "WL9001" Warning
         "the log's files or the journal cannot be written; standard error stands in, and it is tried again every 10 s",
         "make room, or see `log.directory`";

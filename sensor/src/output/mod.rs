@@ -21,7 +21,7 @@ pub use file::File;
 pub use pretty::Pretty;
 pub use selection::Selection;
 pub use settings::{Compression, FileSettings, Intake, MAX_QUEUE_BYTES, MIN_QUEUE_BYTES, Outputs};
-pub use sink::{Sink, Stdout, takes_a_line_now};
+pub use sink::{Lines, Sink, Stdout, takes_a_line_now};
 
 /// How a line looks.
 #[derive(Debug)]
@@ -30,14 +30,17 @@ pub enum Format {
     Json,
     /// Columns.
     Pretty(Pretty),
+    /// Protobuf, each event after its length.
+    Protobuf,
 }
 
 impl Format {
-    /// Appends the event as one line.
+    /// Appends the event as one line, or what stands for one.
     pub fn write(&mut self, event: &Event<'_>, line: &mut Vec<u8>) {
         match self {
             Self::Json => json::write(event, line),
             Self::Pretty(pretty) => pretty.write(event, line),
+            Self::Protobuf => wanglou_api::event::write_delimited(event, line),
         }
     }
 }
@@ -49,17 +52,20 @@ pub enum Destination {
     Stdout,
     /// A file.
     File,
+    /// The fleet that the sensor is joined to.
+    Uplink,
 }
 
 impl Destination {
     /// Every one, in the order of its number.
-    pub const ALL: [Self; 2] = [Self::Stdout, Self::File];
+    pub const ALL: [Self; 3] = [Self::Stdout, Self::File, Self::Uplink];
 
     /// As settings name it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Stdout => "stdout",
             Self::File => "file",
+            Self::Uplink => "uplink",
         }
     }
 }

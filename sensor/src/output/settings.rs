@@ -16,6 +16,12 @@ pub struct Outputs {
     pub stdout: Intake,
     /// The file, if its path is not empty.
     pub file: FileSettings,
+    /// Whether the fleet gets events, if there is one.
+    pub is_uplink_on: bool,
+    /// Whether there is one: `control.endpoints` has any.
+    pub is_joined: bool,
+    /// What it takes.
+    pub uplink: Intake,
 }
 
 /// What an output takes.
@@ -66,6 +72,7 @@ impl Outputs {
         match destination {
             Destination::Stdout => self.is_stdout_on,
             Destination::File => !self.file.path.as_os_str().is_empty(),
+            Destination::Uplink => self.is_uplink_on && self.is_joined,
         }
     }
 
@@ -79,13 +86,21 @@ impl Outputs {
         match destination {
             Destination::Stdout => &self.stdout,
             Destination::File => &self.file.intake,
+            Destination::Uplink => &self.uplink,
         }
     }
 }
 
 impl Default for Outputs {
     fn default() -> Self {
-        Self { is_stdout_on: true, stdout: Intake::default(), file: FileSettings::default() }
+        Self {
+            is_stdout_on: true,
+            stdout: Intake::default(),
+            file: FileSettings::default(),
+            is_uplink_on: true,
+            is_joined: false,
+            uplink: Intake { queue_bytes: 256 << 10, ..Intake::default() },
+        }
     }
 }
 

@@ -1,15 +1,49 @@
 use std::io::{self, Write};
 
+use std::time::Duration;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Takes lines.
+use crate::queue::Chunk;
+
+/// Takes chunks.
 pub trait Sink: Send {
+    /// Takes one; on failure says how many of its lines have gone out whole.
+    fn take(&mut self, chunk: &Chunk) -> (usize, io::Result<()>);
+
+    /// For how long at most it holds on to what it has taken; `None` if it holds nothing.
+    fn holds_for(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Hands over what it holds.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// For messages.
+    fn name(&self) -> String;
+}
+
+/// Takes lines.
+pub trait Lines: Send {
     /// Writes whole lines; on failure says how many bytes of them have gone out, after which the next ones
     /// begin a line all the same.
     fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>);
 
     /// For messages.
     fn name(&self) -> String;
+}
+
+impl<L: Lines> Sink for L {
+    fn take(&mut self, chunk: &Chunk) -> (usize, io::Result<()>) {
+        let (written, result) = self.write(&chunk.bytes);
+        (chunk.whole_lines(written), result)
+    }
+
+    fn name(&self) -> String {
+        Lines::name(self)
+    }
 }
 
 /// Standard output.
@@ -36,7 +70,7 @@ impl<W: Write> Stdout<W> {
     }
 }
 
-impl<W: Write + Send> Sink for Stdout<W> {
+impl<W: Write + Send> Lines for Stdout<W> {
     fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
         if self.is_broken {
             if let (_, Err(error)) = write_all(&mut self.output, b"\n") {

@@ -26,9 +26,10 @@ use crate::channel;
 use crate::config::{Config, Effective};
 use crate::kernel::CounterMap;
 use crate::log::{self, Alert, Ear, Levels, ids};
-use crate::output::Selection;
+use crate::output::{Destination, Selection};
 use crate::source;
 use crate::telemetry::{self, State};
+use crate::uplink::Keeping;
 
 /// Time for a worker to write the rest when it is told to end.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -72,12 +73,13 @@ impl fmt::Display for Ended {
 
 impl Attendant {
     /// Starts one, and hands it the closed books of the one before; it gives up what is worth less than the
-    /// level `shed`.
-    pub(super) fn start(
+    /// level `shed`, and hands over what the fleet is to have to who is `keeping` it.
+    pub(super) async fn start(
         effective: &Effective,
         last: Option<&Books>,
         shed: u32,
         state: &State,
+        keeping: Option<&Keeping>,
     ) -> io::Result<Self> {
         // Version 2 wants nobody where the worker would be until it is moved.
         let cgroup = Cgroup::new(&effective.config.limits).inspect_err(without_limits).ok();
@@ -101,12 +103,22 @@ impl Attendant {
         let cgroup = child.id().zip(cgroup).and_then(|(worker, cgroup)| {
             cgroup.take(worker).map(|()| cgroup).inspect_err(without_limits).ok()
         });
-        let books = Books::new()?;
+        let keeping = keeping.filter(|_| effective.config.outputs.has(Destination::Uplink));
+        let (books, uplink) = match keeping {
+            None => (Books::new()?, None),
+            Some(keeping) => {
+                let (ours, theirs) = channel::stream()?;
+                let books = keeping.books().await?;
+                keeping.attend(ours, books.clone()).await;
+                (books, Some(theirs))
+            }
+        };
         books.page().shed.set(shed.into());
         books.want(&effective.config.events);
         let (config, alerts) = (effective.to_string(), log::take_alerts());
-        let start = Start { version: VERSION, config, alerts };
+        let start = Start { version: VERSION, config, alerts, has_uplink: uplink.is_some() };
         let mut fds = vec![books.as_fd()];
+        fds.extend(uplink.as_ref().map(|uplink| uplink.as_fd()));
         fds.extend(last.map(|last| last.as_fd()));
         // A pipe that is broken here is no reader that has seen enough.
         if let Err(error) = channel::send(&ours, &start, &fds) {

@@ -5,10 +5,10 @@ use crate::channel;
 use crate::log::Alert;
 
 /// Raised with every change that an older reader would misunderstand.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
-/// Supervisor to worker, once: what to do. Beside it the books to write, and those of the worker before
-/// it, closed, if there was one.
+/// Supervisor to worker, once: what to do. Beside it the books to write, a socket for the uplink if that is an
+/// output, and the books of the worker before it, closed, if there was one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Start {
     #[prost(uint32, tag = "1")]
@@ -19,6 +19,9 @@ pub(super) struct Start {
     /// What went wrong before it was there, to be written as events.
     #[prost(message, repeated, tag = "3")]
     pub(super) alerts: Vec<Alert>,
+    /// After the books, a socket for what the fleet is to have lies beside it.
+    #[prost(bool, tag = "4")]
+    pub(super) has_uplink: bool,
 }
 
 /// Supervisor to worker, whenever it likes.

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use wanglou_daemon::service::Word as Of;
 
 use super::attendant::{Attendant, Ended};
@@ -19,6 +19,7 @@ use crate::image;
 use crate::log::{self, ids};
 use crate::spread::Spread;
 use crate::telemetry::{self, Server, State};
+use crate::uplink::Keeping;
 use crate::worker::write_last_ledgers;
 
 /// The first pause before a worker is started again; each one after is twice as long. A host takes between
@@ -27,6 +28,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A worker that has lived for so long was well.
 const HEALTHY: Duration = Duration::from_secs(60);
+
+/// Time for what the last worker has handed over to be told at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Bytes of what the fleet wants that are told of in the log, at most.
 const MAX_TOLD: usize = 256;
@@ -65,6 +69,8 @@ struct Supervisor<'a> {
     /// What there is to say to whoever asks, and who answers.
     state: State,
     server: Option<Server>,
+    /// Who keeps what the fleet is to have, if there is one.
+    keeping: Option<Keeping>,
 }
 
 /// Runs until told to end, or until nobody wants the output any more. `layers` finds where the settings
@@ -75,7 +81,8 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
     let spread = Spread::of(&host::id());
     let state = State::new(&effective);
     let server = telemetry::serve(state.clone()).await?;
-    let control = Control::new(&effective.config, &state);
+    let keeping = keep(&effective.config, &state);
+    let control = Control::new(&effective.config, &state, keeping.clone());
     let mut supervisor = Supervisor {
         told: Told::new(file, control)?,
         breaker: Breaker::new(effective.config.budget),
@@ -86,9 +93,14 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
         status: String::new(),
         state,
         server,
+        keeping,
     };
     cgroup::remove_stale();
     let done = supervisor.run().await;
+    if let Some(keeping) = &supervisor.keeping {
+        // What is not told now lies in the spool.
+        let _ = timeout(LAST_WORDS, keeping.settle()).await;
+    }
     if supervisor.settings.config().control.is_joined() {
         supervisor.told.control.end(shutdown::is_under_way().await).await;
     }
@@ -106,7 +118,8 @@ impl Supervisor<'_> {
             let started = Instant::now();
             let (level, state) = (self.breaker.level(), &self.state);
             let settings = self.settings.hand_over();
-            let rest = match Attendant::start(settings, last.as_ref(), level, state) {
+            let keeping = self.keeping.as_ref();
+            let rest = match Attendant::start(settings, last.as_ref(), level, state, keeping).await {
                 Err(error) if !self.worked => return Err(error).context("cannot start a worker"),
                 Err(error) => {
                     let pause = self.longer();
@@ -131,7 +144,11 @@ impl Supervisor<'_> {
                     }
                     let was_killed = code != ExitCode::SUCCESS;
                     let config = self.settings.of_worker();
-                    if let Some(books) = worker.close_books(config, was_killed) {
+                    let books = worker.close_books(config, was_killed);
+                    if let Some(keeping) = &self.keeping {
+                        self.told.service.meanwhile(keeping.close()).await;
+                    }
+                    if let Some(books) = books {
                         if was_killed
                             && let Err(error) = write_last_ledgers(&books, &config.outputs)
                         {
@@ -415,7 +432,11 @@ impl Supervisor<'_> {
         self.breaker.set_budget(config.budget);
         log::configure(&config.log);
         log::set_level(self.settings.log_level());
-        self.told.control.configure(config);
+        match &self.keeping {
+            Some(keeping) => keeping.configure(config.uplink).await,
+            None => self.keeping = keep(config, &self.state),
+        }
+        self.told.control.configure(config, self.keeping.as_ref());
         let listens_elsewhere = self.state.configure(self.settings.effective());
         let wants_one = config.telemetry.listen != telemetry::Listen::Off;
         if listens_elsewhere || wants_one && self.server.is_none() {
@@ -443,6 +464,19 @@ impl Supervisor<'_> {
         self.status = status;
         self.told.service.notify.status(&self.status);
     }
+}
+
+/// Keeps what the fleet is to have, if there is one; also what was left by a service before.
+fn keep(config: &Config, state: &State) -> Option<Keeping> {
+    if !config.control.is_joined() {
+        return None;
+    }
+    let keeping = Keeping::start(config.state_directory.clone(), config.uplink, state.clone());
+    let off = |error: &std::io::Error| {
+        let id = ids::SPOOL_OFF.code;
+        tracing::error!(id, "cannot keep a spool: {error}: see limits on processes and open files");
+    };
+    keeping.inspect_err(off).ok()
 }
 
 /// What a worker with these settings does.

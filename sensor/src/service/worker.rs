@@ -28,8 +28,9 @@ pub async fn run_worker() -> Result<ExitCode> {
     }
     // Nothing may go on without it, however it ends.
     set_parent_process_death_signal(Some(Signal::KILL)).context("cannot follow the supervisor")?;
-    let mut fds = fds.into_iter();
+    let mut fds = fds.into_iter().peekable();
     let books = Books::of(fds.next().context("there are no books")?)?;
+    let uplink = fds.next_if(|_| start.has_uplink);
     let last = fds.next().map(Books::of).transpose()?;
     let config = Effective::of_text(&start.config)
         .map_err(|problems| {
@@ -56,6 +57,7 @@ pub async fn run_worker() -> Result<ExitCode> {
         budget: config.budget,
         books,
         last,
+        uplink,
     };
     worker::work(options, gone(socket)?, |source| report(socket, source)).await
 }

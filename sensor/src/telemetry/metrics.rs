@@ -12,6 +12,7 @@ use wanglou_sensor_common::counters::Stream;
 use super::fleet;
 use super::modules::{self, Report};
 use super::state::{Breaker, Known};
+use super::uplink;
 use crate::action::Action;
 use crate::clock;
 use crate::kernel::CounterMap;
@@ -283,6 +284,75 @@ static METRICS: &[Metric] = &[
         kind: MetricType::Gauge,
         help: "Of the order that was obeyed last; 0 if there was none.",
         rows: |of| one(Value::Whole(of.known.link.epoch)),
+    },
+    Metric {
+        name: "uplink_stream",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "1 for the state that the stream of telemetry is in.",
+        rows: |of| {
+            let is = |it: uplink::Stream| Value::Whole((of.known.uplink.stream == it).into());
+            uplink::Stream::ALL.map(|it| (label("state", it.name()), is(it))).into()
+        },
+    },
+    Metric {
+        name: "uplink_spool",
+        unit: Some(Unit::Bytes),
+        kind: MetricType::Gauge,
+        help: "What is kept for the fleet.",
+        rows: |of| one(Value::Whole(of.known.uplink.bytes)),
+    },
+    Metric {
+        name: "uplink_spool_records",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Records that are kept for the fleet and have no answer yet.",
+        rows: |of| one(Value::Whole(of.known.uplink.records)),
+    },
+    Metric {
+        name: "uplink_spool_age",
+        unit: Some(Unit::Seconds),
+        kind: MetricType::Gauge,
+        help: "Of the oldest of them; 0 where there is none.",
+        rows: |of| one(Value::Whole(of.known.uplink.age.unwrap_or_default())),
+    },
+    Metric {
+        name: "uplink_spool_failing",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "1 while the spool's disk takes nothing and memory stands in.",
+        rows: |of| one(Value::Whole(of.known.uplink.is_failing.into())),
+    },
+    Metric {
+        name: "uplink_records_sent",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Records that were told, some of them again.",
+        rows: |of| one(Value::Whole(of.known.uplink.sent)),
+    },
+    Metric {
+        name: "uplink_records_stored",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Records that a sink of the fleet has.",
+        rows: |of| one(Value::Whole(of.known.uplink.stored)),
+    },
+    Metric {
+        name: "uplink_records_refused",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Records that will not be stored.",
+        rows: |of| one(Value::Whole(of.known.uplink.refused)),
+    },
+    Metric {
+        name: "uplink_events_lost",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Events of batches that are lost, of all runs.",
+        rows: |of| {
+            let lost = uplink::CAUSES.iter().zip(of.known.uplink.lost);
+            lost.map(|(it, lost)| (label("cause", it.name()), Value::Whole(lost))).collect()
+        },
     },
 ];
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! state     what the supervisor knows     subject   who asks for what of it     modules   what modules do
-//! fleet     what the fleet hears, and how the link to it is
+//! fleet     what the fleet hears, and how the link to it is    uplink    what it gets
 //! health    /healthz, /readyz             metrics   /metrics                    status    /status
 //! ```
 
@@ -14,10 +14,12 @@ mod modules;
 mod state;
 mod status;
 mod subject;
+mod uplink;
 
 pub use fleet::Link;
 pub use metrics::NAMES;
 pub use state::{Attached, Probe, State};
+pub use uplink::{Stream, Uplink};
 pub use wanglou_daemon::telemetry::{
     ACCUMULATED, Listen, Server, Telemetry, dump_heap, serve, switch_heap_profile,
 };

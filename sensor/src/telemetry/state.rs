@@ -8,6 +8,7 @@ use wanglou_api::sensor::v1::Heartbeat;
 use wanglou_daemon::telemetry::Process;
 
 use super::fleet::{self, Link, Spent};
+use super::uplink::Uplink;
 use crate::books::Books;
 use crate::config::Effective;
 use crate::kernel::CounterMap;
@@ -39,6 +40,7 @@ pub(super) struct Known {
     /// What is given up: events that are worth less than this.
     pub(super) shed: u32,
     pub(super) link: Link,
+    pub(super) uplink: Uplink,
     pub(super) spent: Spent,
 }
 
@@ -122,6 +124,7 @@ impl State {
             trips: 0,
             shed: 0,
             link: Link::default(),
+            uplink: Uplink::default(),
             spent: Spent::new(),
         })))
     }
@@ -202,6 +205,11 @@ impl State {
     /// The link to the fleet has changed.
     pub(crate) fn link<T>(&self, change: impl FnOnce(&mut Link) -> T) -> T {
         change(&mut self.lock().link)
+    }
+
+    /// What the fleet gets has changed.
+    pub(crate) fn uplink<T>(&self, change: impl FnOnce(&mut Uplink) -> T) -> T {
+        change(&mut self.lock().uplink)
     }
 
     /// How the sensor is now, and what it has cost since this was last asked.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::state::Known;
-use super::{fleet, health, modules};
+use super::{fleet, health, modules, uplink};
 use crate::clock;
 use crate::host::Host;
 use crate::ledger::Balance;
@@ -32,6 +32,7 @@ pub(super) fn json(known: &Known) -> Value {
         "breaker": breaker(known),
         "ledgers": ledgers(known),
         "control": fleet::json(known),
+        "uplink": uplink::json(known),
         "configuration": {
             "hash": known.effective.hash(),
             "places": known.effective.places.iter()

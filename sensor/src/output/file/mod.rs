@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use super::sink::{Sink, write_all};
+use super::sink::{Lines, write_all};
 use super::{Compression, FileSettings};
 use crate::clock;
 use crate::log::ids;
@@ -147,7 +147,7 @@ impl File {
     }
 }
 
-impl Sink for File {
+impl Lines for File {
     fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
         let now = clock::boot_ns();
         if now < self.retry_at {

@@ -1,0 +1,263 @@
+//! One run, as the keeper has it: what its worker hands over, its books, and their end.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::net::{RecvFlags, recv};
+use tokio::sync::oneshot;
+use wanglou_api::sensor::v1::{ClosedRun, RunId};
+
+use super::batch;
+use super::record::{Head, PREFIX, Prefix, Record};
+use super::spool::{Found, Lost, Spool};
+use crate::action::Action;
+use crate::books::{self, Account, Books};
+use crate::clock;
+use crate::ledger::{ByAction, Cause};
+use crate::log::ids;
+use crate::output::Destination;
+
+/// How the names of books end.
+const ENDING: &str = "books";
+/// Batches that are taken before somebody else has their turn.
+const TURN: usize = 16;
+
+/// One run.
+pub(super) struct Run {
+    books: Books,
+    boot_id: String,
+    /// `None` once all has been heard.
+    socket: Option<OwnedFd>,
+    /// The record that is being heard.
+    heard: Vec<u8>,
+    closes: Option<oneshot::Sender<()>>,
+    is_closed: bool,
+}
+
+impl Run {
+    /// Books in a folder, if it takes them; else in memory.
+    pub(super) fn new_books(folder: Option<&Path>, boot_id: &str) -> io::Result<Books> {
+        if let Some(folder) = folder {
+            let path = folder.join(format!("{:020}.{ENDING}", clock::boot_ns()));
+            match Books::create(&path, boot_id) {
+                Ok(books) => return Ok(books),
+                Err(error) => tracing::warn!(
+                    id = ids::BOOKS_NOT_KEPT.code,
+                    "{}: {error}: the books of this run do not outlive the supervisor",
+                    path.display()
+                ),
+            }
+        }
+        Books::new()
+    }
+
+    /// One whose worker is about to begin.
+    pub(super) fn attend(socket: OwnedFd, books: Books, boot_id: &str) -> Self {
+        Self {
+            books,
+            boot_id: boot_id.to_owned(),
+            socket: Some(socket),
+            heard: Vec::new(),
+            closes: None,
+            is_closed: false,
+        }
+    }
+
+    /// Those whose books lie in a folder, as nobody has closed them; `found` is what their batches say.
+    pub(super) fn left_in(folder: &Path, found: &Found) -> Vec<Self> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|it| it == ENDING));
+        paths.sort();
+        paths.into_iter().filter_map(|path| Self::left_at(path, found)).collect()
+    }
+
+    fn left_at(path: PathBuf, found: &Found) -> Option<Self> {
+        let read = Books::open(&path)
+            .and_then(|books| Ok((books.boot_id().ok_or_else(no_boot)?, books)))
+            .inspect_err(|error| {
+                tracing::warn!(
+                    id = ids::BOOKS_NOT_KEPT.code,
+                    "{}: {error}: a run is not closed that nobody has closed before",
+                    path.display()
+                );
+                let _ = fs::remove_file(&path);
+            });
+        let (boot_id, books) = read.ok()?;
+        let run = (boot_id.clone(), books.page().run.get());
+        if let Some((number, so_far)) = found.get(&run) {
+            let account = books.account(Destination::Uplink);
+            // Whoever was killed may have kept a batch and not have counted all of it.
+            if *number > account.kept_number.get() {
+                if let Some(so_far) = so_far {
+                    let both = account.kept.iter().zip(so_far);
+                    both.for_each(|(kept, so_far)| kept.set(*so_far));
+                }
+                account.kept_number.set(*number);
+            }
+        }
+        let (socket, heard, closes) = (None, Vec::new(), None);
+        Some(Self { books, boot_id, socket, heard, closes, is_closed: false })
+    }
+
+    /// Where something may be heard.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(|socket| socket.as_fd())
+    }
+
+    /// Whether its books are closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is(&self, run: &RunId) -> bool {
+        run.run_id == self.books.page().run.get() && run.boot_id == self.boot_id
+    }
+
+    /// The fleet has these.
+    pub(super) fn deliver(&self, counts: &ByAction) {
+        add(&self.account().delivered, counts);
+    }
+
+    /// These are lost.
+    pub(super) fn lose(&self, counts: &ByAction, cause: Cause) {
+        add(&self.account().dropped[cause as usize], counts);
+    }
+
+    /// Takes what its worker hands over; `true` if there may be more.
+    pub(super) fn listen(&mut self, spool: &mut Spool, now: u64, lost: &mut Vec<Lost>) -> bool {
+        for _ in 0..TURN {
+            match self.hear() {
+                Ok(Some(record)) => {
+                    if let Err(error) = self.keep(&record, spool, now, lost) {
+                        self.breaks(&error);
+                    }
+                }
+                Ok(None) => return false,
+                Err(error) => {
+                    if error.kind() != io::ErrorKind::UnexpectedEof {
+                        self.breaks(&error);
+                    }
+                    // Half a record was not handed over.
+                    (self.socket, self.heard) = (None, Vec::new());
+                    if let Some(reply) = self.closes.take() {
+                        self.close(spool, now, lost);
+                        let _ = reply.send(());
+                    }
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Closes its books once all that was handed over has been heard, and says so.
+    pub(super) fn close_once_heard(
+        &mut self,
+        reply: oneshot::Sender<()>,
+        spool: &mut Spool,
+        now: u64,
+        lost: &mut Vec<Lost>,
+    ) {
+        if self.socket.is_some() {
+            self.closes = Some(reply);
+        } else {
+            self.close(spool, now, lost);
+            let _ = reply.send(());
+        }
+    }
+
+    /// Closes its books: what was not handed over is lost, and there are no more batches. To do it twice is to do it once.
+    pub(super) fn close(&mut self, spool: &mut Spool, now: u64, lost: &mut Vec<Lost>) {
+        self.is_closed = true;
+        let run_id = self.books.page().run.get();
+        if run_id > 0 {
+            let account = self.account();
+            account.close_uplink();
+            let ledger = batch::ledger(account, &books::read(&account.kept));
+            let run = Some(RunId { boot_id: self.boot_id.clone(), run_id });
+            let last_number = account.kept_number.get();
+            let head = Head::Closed(ClosedRun { run, last_number, ledger: Some(ledger) });
+            spool.append(&head, &head.write(&[]), now, lost);
+        }
+        if let Some(path) = self.books.path() {
+            // What is there at the next start is closed again, which changes nothing.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// The next record that is whole; `None` if there is none yet, `UnexpectedEof` if there are no more.
+    fn hear(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some(socket) = &self.socket else { return Ok(None) };
+        loop {
+            let wanted = match self.heard.first_chunk::<PREFIX>() {
+                None => PREFIX,
+                Some(prefix) => Prefix::parse(prefix).ok_or_else(no_record)?.bytes(),
+            };
+            let so_far = self.heard.len();
+            if so_far >= PREFIX && so_far == wanted {
+                return Ok(Some(std::mem::take(&mut self.heard)));
+            }
+            self.heard.reserve_exact(wanted - so_far);
+            self.heard.resize(wanted, 0);
+            let got = recv(socket, &mut self.heard[so_far..], RecvFlags::DONTWAIT);
+            self.heard.truncate(so_far + got.map_or(0, |(bytes, _)| bytes));
+            match got {
+                Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Keeps a batch, and counts it.
+    fn keep(
+        &self,
+        bytes: &[u8],
+        spool: &mut Spool,
+        now: u64,
+        lost: &mut Vec<Lost>,
+    ) -> io::Result<()> {
+        let record = Record::parse(bytes).filter(|record| record.told.is_some());
+        let head = record.ok_or_else(no_record)?.head;
+        let (account, number) = (self.account(), head.number());
+        let is_ours = head.run().is_some_and(|run| self.is(run));
+        if !is_ours || number != account.kept_number.get() + 1 {
+            return Err(no_record());
+        }
+        spool.append(&head, bytes, now, lost);
+        add(&account.kept, &head.counts());
+        account.kept_number.set(number);
+        Ok(())
+    }
+
+    fn breaks(&mut self, error: &io::Error) {
+        tracing::error!(
+            id = ids::HANDOVER_BROKEN.code,
+            "what a worker hands over makes no sense: {error}: nothing more is taken of it"
+        );
+        self.socket = None;
+    }
+
+    fn account(&self) -> &Account {
+        self.books.account(Destination::Uplink)
+    }
+}
+
+fn add(to: &[books::Number; Action::ALL.len()], counts: &ByAction) {
+    for (to, more) in to.iter().zip(counts) {
+        to.add(*more);
+    }
+}
+
+fn no_record() -> io::Error {
+    io::Error::other("that is no record of its run, or not the next one")
+}
+
+fn no_boot() -> io::Error {
+    io::Error::other("these are no books")
+}
