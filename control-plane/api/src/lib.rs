@@ -2,6 +2,7 @@
 //! follows from it, and tests say so when it no longer does.
 #![forbid(unsafe_code)]
 
+mod codec;
 #[cfg(feature = "dial")]
 pub mod dial;
 pub mod event;

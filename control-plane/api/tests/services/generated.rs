@@ -36,6 +36,7 @@ fn generate(into: &Path) {
     tonic_prost_build::configure()
         .out_dir(into)
         .emit_rerun_if_changed(false)
+        .codec_path("crate::codec::Codec")
         .server_mod_attribute(".", server)
         .btree_map(".")
         .compile_fds(set.clone())
