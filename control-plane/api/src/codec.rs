@@ -14,7 +14,7 @@ const GATHERED: usize = 32 << 10;
 
 /// Encodes and decodes.
 #[derive(Clone, Debug)]
-pub struct Codec<T, U>(PhantomData<(T, U)>);
+pub(crate) struct Codec<T, U>(PhantomData<(T, U)>);
 
 impl<T, U> Default for Codec<T, U> {
     fn default() -> Self {

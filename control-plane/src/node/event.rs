@@ -24,8 +24,11 @@ use crate::store::watch::Told;
 #[derive(Clone, Debug)]
 pub(crate) struct Node(mpsc::Sender<Event>);
 
+/// What a host is told. In a box: a channel has room for 32 of what it carries from the beginning.
+pub(crate) type Answer = Result<Box<ControlResponse>, Status>;
+
 /// The way to a host.
-pub(crate) type Answers = mpsc::Sender<Result<ControlResponse, Status>>;
+pub(crate) type Answers = mpsc::Sender<Answer>;
 
 /// What a node hears.
 #[derive(Debug)]

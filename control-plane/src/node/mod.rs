@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use commands::RESULTS;
-pub(crate) use event::{Event, Give, GiveError, Given, Node};
+pub(crate) use event::{Answers, Event, Give, GiveError, Given, Node};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};

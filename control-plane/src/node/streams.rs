@@ -301,7 +301,8 @@ impl State {
     /// A host that does not take what it is told is cut off: it will come back.
     pub(super) fn say(&mut self, stream: StreamId, message: Say) {
         let Some(to) = self.streams.get(&stream) else { return };
-        let Err(error) = to.say.try_send(Ok(ControlResponse { message: Some(message) })) else {
+        let Err(error) = to.say.try_send(Ok(Box::new(ControlResponse { message: Some(message) })))
+        else {
             return;
         };
         // One that is closed has broken in another way.

@@ -10,6 +10,7 @@ use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use wanglou_api::identity::{Name, Role};
 use wanglou_api::sensor::v1::sensor_service_server::SensorService;
@@ -22,7 +23,7 @@ use super::connection::Peer;
 use crate::clock;
 use crate::counters::Counters;
 use crate::fleet::sessions::StreamId;
-use crate::node::{Event, Node};
+use crate::node::{Answers, Event, Node};
 
 /// Messages to a host that wait to be written; a host that takes none for longer is cut off.
 const WAITING: usize = 16;
@@ -68,7 +69,7 @@ impl Sensors {
 
 #[tonic::async_trait]
 impl SensorService for Sensors {
-    type ControlStream = Pin<Box<ReceiverStream<Result<ControlResponse, Status>>>>;
+    type ControlStream = Pin<Box<dyn Stream<Item = Result<ControlResponse, Status>> + Send>>;
 
     async fn control(
         &self,
@@ -91,7 +92,7 @@ impl SensorService for Sensors {
         let heard = request.into_inner();
         let counters = Arc::clone(&self.counters);
         tokio::spawn(listen(self.node.clone(), peer, stream, heard, say, counters, place));
-        Ok(Response::new(Box::pin(ReceiverStream::new(said))))
+        Ok(Response::new(Box::pin(ReceiverStream::new(said).map(|answer| answer.map(|it| *it)))))
     }
 }
 
@@ -100,7 +101,7 @@ async fn listen(
     peer: Peer,
     stream: StreamId,
     mut heard: Streaming<ControlRequest>,
-    say: mpsc::Sender<Result<ControlResponse, Status>>,
+    say: Answers,
     counters: Arc<Counters>,
     _place: OwnedSemaphorePermit,
 ) {

@@ -199,9 +199,7 @@ impl From<Compare> for etcd::Compare {
         match compare {
             Compare::Absent(key) => Self::create_revision(key, CompareOp::Equal, 0),
             Compare::OnLease(key, lease) => Self::lease(key, CompareOp::Equal, lease),
-            Compare::Revision(key, revision) => {
-                Self::mod_revision(key, CompareOp::Equal, revision)
-            }
+            Compare::Revision(key, revision) => Self::mod_revision(key, CompareOp::Equal, revision),
             Compare::Differs(key, value) => Self::value(key, CompareOp::NotEqual, value),
         }
     }

@@ -151,9 +151,7 @@ impl Store {
     }
 }
 
-async fn in_time<T>(
-    answer: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let answer = tokio::time::timeout(PATIENCE, answer).await;
     answer.map_err(|_| StoreError::Silent(PATIENCE.as_secs()))?
 }
