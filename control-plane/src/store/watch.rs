@@ -15,7 +15,7 @@ use super::keys::Folder;
 
 /// Keys of one answer to a list.
 const PAGE: i64 = 5_000;
-/// From one question for progress to the next, and time for an answer.
+/// From one question for progress to the next, and time for an answer, whatever was asked.
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// What is told.
@@ -60,7 +60,7 @@ async fn list(etcd: &dyn Etcd, folder: &Folder, tell: &Sender<Told>) -> Result<i
     let mut revision = 0;
     loop {
         let range = Range { from, to: to.clone(), limit: PAGE, revision };
-        let page = etcd.range(range).await?;
+        let page = timeout(PROGRESS, etcd.range(range)).await.map_err(|_| silent())??;
         if revision == 0 {
             revision = page.revision;
         }
