@@ -139,8 +139,7 @@ impl Books {
     /// Empty ones in a new file, for a boot: they are there for whoever finds them, if the supervisor is killed.
     pub fn create(path: &Path, boot_id: &str) -> io::Result<Self> {
         let mut options = File::options();
-        let mut file =
-            options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
         // Not a hole: a disk that is full when that is filled would end us.
         if let Err(error) = file.write_all(&[0; size_of::<Page>()]) {
             let _ = fs::remove_file(path);
@@ -168,7 +167,8 @@ impl Books {
 
     /// The boot that they are of; `None` in memory only, or where it makes no sense.
     pub fn boot_id(&self) -> Option<String> {
-        let bytes: Vec<u8> = self.page().boot.iter().flat_map(|it| it.get().to_le_bytes()).collect();
+        let bytes: Vec<u8> =
+            self.page().boot.iter().flat_map(|it| it.get().to_le_bytes()).collect();
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
         let text = String::from_utf8(bytes[..end].to_vec()).ok()?;
         (!text.is_empty()).then_some(text)

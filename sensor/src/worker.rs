@@ -75,7 +75,8 @@ pub async fn work(
     let run = clock::boot_ns();
     // Every event borrows it, to the end of the process.
     let host: &'static Host = Box::leak(Box::new(Host::read(run)?));
-    let Options { backend, format, outputs, request, modules, budget, books, last, uplink } = options;
+    let Options { backend, format, outputs, request, modules, budget, books, last, uplink } =
+        options;
 
     let source = source::open(backend, &request, &books)?;
     let attached_at = clock::boot_ns();

@@ -14,7 +14,9 @@ fn find_no_output(effective: &Effective, problems: &mut Vec<Problem>) {
     const SETTING: &str = "output.stdout.enabled";
     let outputs = &effective.config.outputs;
     if !Destination::ALL.into_iter().any(|it| outputs.has(it)) {
-        let what = format!("{SETTING} = false: there is no other output: set output.file.path or control.endpoints");
+        let what = format!(
+            "{SETTING} = false: there is no other output: set output.file.path or control.endpoints"
+        );
         problems.push(Problem::new(effective.place(SETTING), what));
     }
 }

@@ -119,7 +119,8 @@ impl Supervisor<'_> {
             let (level, state) = (self.breaker.level(), &self.state);
             let settings = self.settings.hand_over();
             let keeping = self.keeping.as_ref();
-            let rest = match Attendant::start(settings, last.as_ref(), level, state, keeping).await {
+            let rest = match Attendant::start(settings, last.as_ref(), level, state, keeping).await
+            {
                 Err(error) if !self.worked => return Err(error).context("cannot start a worker"),
                 Err(error) => {
                     let pause = self.longer();

@@ -109,7 +109,8 @@ fn write(
 
 /// Writes the first ten bytes, of which the last six are as the encoder has begun.
 fn state_length(frame: &mut [u8], content: u32) -> io::Result<()> {
-    let begun: Option<[u8; SHORT]> = frame.get(LONG - SHORT..LONG).and_then(|it| it.try_into().ok());
+    let begun: Option<[u8; SHORT]> =
+        frame.get(LONG - SHORT..LONG).and_then(|it| it.try_into().ok());
     match begun {
         Some([m, a, g, i, descriptor, window]) if descriptor & UNSAID == 0 => {
             frame[..SHORT].copy_from_slice(&[m, a, g, i, descriptor | FOUR_BYTES, window]);
@@ -124,9 +125,8 @@ fn state_length(frame: &mut [u8], content: u32) -> io::Result<()> {
 pub(super) fn ledger(account: &Account, told: &ByAction) -> BatchLedger {
     let causes = Cause::ALL.into_iter().filter(|cause| !cause.is_of_batches());
     // In this order: whatever is counted as dropped has been produced.
-    let dropped: Vec<_> = causes
-        .map(|cause| (cause.name(), books::read(&account.dropped[cause as usize])))
-        .collect();
+    let dropped: Vec<_> =
+        causes.map(|cause| (cause.name(), books::read(&account.dropped[cause as usize]))).collect();
     let mut produced = books::read(&account.produced);
     let mut in_flight = ByAction::default();
     for (n, produced) in produced.iter_mut().enumerate() {
@@ -195,7 +195,8 @@ mod tests {
             context.set_parameter(parameter).expect("a parameter");
         }
         let mut encoder = Encoder::with_context(&mut context);
-        write(&mut Vec::new(), |out| encoder.run(&mut InBuffer::around(b"x"), out)).expect("memory");
+        write(&mut Vec::new(), |out| encoder.run(&mut InBuffer::around(b"x"), out))
+            .expect("memory");
         drop(encoder);
         assert!(context.sizeof() < 700 << 10, "{} bytes", context.sizeof());
     }
@@ -214,6 +215,10 @@ mod tests {
         assert_eq!((ledger.produced["fork"], ledger.in_flight["fork"]), (10, 3));
         assert_eq!(ledger.dropped.keys().collect::<Vec<_>>(), ["ring_full"]);
         told[fork] = 9;
-        assert_eq!(super::ledger(account, &told).produced["fork"], 11, "it is told: it was produced");
+        assert_eq!(
+            super::ledger(account, &told).produced["fork"],
+            11,
+            "it is told: it was produced"
+        );
     }
 }

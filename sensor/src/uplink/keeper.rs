@@ -175,7 +175,8 @@ impl Keeper {
         let (runs, settles) = (Vec::new(), Vec::new());
         let mut keeper = Self { spool, runs, waits: None, settles, boot_id, state };
         let mut lost = Vec::new();
-        for mut run in keeper.spool.folder().map(|it| Run::left_in(it, &found)).unwrap_or_default() {
+        for mut run in keeper.spool.folder().map(|it| Run::left_in(it, &found)).unwrap_or_default()
+        {
             run.close(&mut keeper.spool, now, &mut lost);
         }
         keeper.book(lost);

@@ -41,7 +41,8 @@ impl Segments {
         let mut options = File::options();
         let lock = options.write(true).create(true).truncate(false).mode(MODE);
         let lock = lock.open(self.folder.join("lock"))?;
-        let taken = |_| io::Error::other("another sensor has it: give each its own state directory");
+        let taken =
+            |_| io::Error::other("another sensor has it: give each its own state directory");
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(taken)?;
         self.lock = Some(lock);
         let mut ids = Vec::new();

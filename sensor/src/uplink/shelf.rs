@@ -9,6 +9,7 @@
 //! Whatever lies before the cursor and is neither `told` nor to be told `again` is answered. What was told on a stream
 //! that is over is told again before what has not been told at all.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use wanglou_api::sensor::v1::RunId;
@@ -264,11 +265,16 @@ impl Shelf {
     pub fn replace(&mut self, new: Segment, records: Vec<Told>) {
         let id = new.id;
         self.again.retain(|told| told.place.segment != id);
-        if self.cursor.is_some_and(|cursor| cursor.segment > id) {
-            self.again.extend(records);
-            self.again.make_contiguous().sort_by_key(|told| told.place);
-        } else {
-            self.cursor = Some(Place { segment: id, offset: self.header });
+        match self.cursor.map(|cursor| cursor.segment.cmp(&id)) {
+            Some(Ordering::Greater) => {
+                self.again.extend(records);
+                self.again.make_contiguous().sort_by_key(|told| told.place);
+            }
+            Some(Ordering::Equal) => {
+                self.cursor = Some(Place { segment: id, offset: self.header });
+            }
+            // All of it is to be told later.
+            Some(Ordering::Less) | None => {}
         }
         if let Some(segment) = self.segments.iter_mut().find(|it| it.id == id) {
             *segment = new;

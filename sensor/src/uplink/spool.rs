@@ -76,8 +76,7 @@ impl Spool {
     /// The one of a folder, with what lies in it; nothing where that cannot be read, which is said.
     pub fn open(folder: PathBuf, limits: Limits, now: u64) -> (Self, Found) {
         let (shelf, segments) = (Shelf::new(HEADER.len() as u64), Segments::of(folder));
-        let mut spool =
-            Self { shelf, segments, limits, next_id: 1, retry_at: None, passed: None };
+        let mut spool = Self { shelf, segments, limits, next_id: 1, retry_at: None, passed: None };
         let mut found = Found::new();
         match spool.segments.open() {
             Ok(ids) => ids.into_iter().for_each(|id| spool.recall(id, &mut found)),

@@ -18,6 +18,8 @@ pub mod disk;
 pub mod event;
 #[cfg(feature = "fleet")]
 pub mod fleet;
+#[cfg(feature = "fleet")]
+pub mod ingest;
 pub mod ledger;
 pub mod lock;
 pub mod memory;

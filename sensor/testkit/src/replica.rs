@@ -2,17 +2,19 @@
 //! tells it to, and remembers all that it hears.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self as channel, RecvTimeoutError},
     },
+    task::{Context, Poll},
     time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Result, bail};
-use hyper::server::conn::http2;
+use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
@@ -23,7 +25,11 @@ use tokio_rustls::{
     rustls::{pki_types::UnixTime, time_provider::TimeProvider},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{
+    Code, Request, Response, Status, Streaming,
+    body::Body,
+    codegen::{BoxFuture, Service, http},
+};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use wanglou_api::{
     identity::Role,
@@ -32,11 +38,12 @@ use wanglou_api::{
         control_request, control_response,
         order_receipt::{Refusal, Stage},
         sensor_service_server::{SensorService, SensorServiceServer},
+        telemetry_service_server::TelemetryServiceServer,
     },
     tls::{self, Credentials},
 };
 
-use crate::pki::Pki;
+use crate::{ingest::Ingest, pki::Pki};
 
 /// Time for whatever a test waits for.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -50,6 +57,8 @@ pub struct Replica {
     pub address: SocketAddr,
     shared: Arc<Shared>,
     events: channel::Receiver<Heard>,
+    /// What becomes of telemetry.
+    pub ingest: Ingest,
     /// All that was heard so far and that somebody has waited for, in order.
     pub log: Vec<(Instant, Heard)>,
     runtime: Option<Runtime>,
@@ -103,9 +112,10 @@ impl Replica {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
-        runtime.spawn(serve(listener, TlsAcceptor::from(Arc::new(config)), Arc::clone(&shared)));
+        let (tls, ingest) = (TlsAcceptor::from(Arc::new(config)), Ingest::default());
+        runtime.spawn(serve(listener, tls, Arc::clone(&shared), ingest.clone()));
         let runtime = Some(runtime);
-        Ok(Self { address, shared, events: heard, log: Vec::new(), runtime })
+        Ok(Self { address, shared, events: heard, ingest, log: Vec::new(), runtime })
     }
 
     /// Changes what the next one is welcomed with.
@@ -223,17 +233,45 @@ impl TimeProvider for Clock {
     }
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>, ingest: Ingest) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (tls, service) = (tls.clone(), Sensors(Arc::clone(&shared)));
+        let tls = tls.clone();
+        let sensors = SensorServiceServer::new(Sensors(Arc::clone(&shared)));
+        let telemetry = TelemetryServiceServer::new(ingest.clone());
+        let service = Both { sensors, telemetry };
         let task = tokio::spawn(async move {
             // One that fails has told the other side why.
             let Ok(stream) = tls.accept(stream).await else { return };
-            let service = TowerToHyperService::new(SensorServiceServer::new(service));
+            let service = TowerToHyperService::new(service);
             let server = http2::Builder::new(TokioExecutor::new());
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
         shared.lock().connections.push(task.abort_handle());
+    }
+}
+
+/// By the path of what is asked.
+#[derive(Clone)]
+struct Both {
+    sensors: SensorServiceServer<Sensors>,
+    telemetry: TelemetryServiceServer<Ingest>,
+}
+
+impl Service<http::Request<Incoming>> for Both {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Incoming>) -> Self::Future {
+        if request.uri().path().starts_with("/wanglou.sensor.v1.TelemetryService/") {
+            self.telemetry.call(request)
+        } else {
+            self.sensors.call(request)
+        }
     }
 }
 

@@ -1,0 +1,81 @@
+use std::{thread, time::Duration};
+
+use anyhow::{Result, ensure};
+use wanglou_testkit::{
+    fleet::Fleet,
+    lock, root_or_skip,
+    service::{READY, Service},
+    storm, sys,
+};
+
+use crate::truth::{Truth, wait_closed};
+use crate::{spooled, start};
+
+const KILLED: usize = 6;
+
+/// Whatever was on its way is lost with it, and counted.
+#[test]
+fn a_worker_that_is_killed_in_a_storm_leaves_its_books() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::alone()?;
+    let fleet = Fleet::new()?;
+    let replica = fleet.replica("one")?;
+    let mut service = start(&fleet, &replica, &[])?;
+    let mut storm = storm::start(12_000, 2)?;
+    for n in 1..=KILLED {
+        thread::sleep(Duration::from_millis(300 + 170 * n as u64));
+        sys::kill(service.worker()?, libc::SIGKILL)?;
+        service.wait_for(READY, n + 1)?;
+    }
+    if storm.is_running()? {
+        thread::sleep(Duration::from_millis(500));
+    }
+    let (status, _) = service.stop()?;
+    ensure!(status.success(), "it ended with {status}");
+    storm.finish()?;
+    wait_closed(&replica.ingest, KILLED + 1)?;
+    let truth = Truth::of(&replica.ingest)?;
+    truth.balances()?;
+    ensure!(truth.runs.len() == KILLED + 1, "{} runs", truth.runs.len());
+    println!("{} events stored, lost: {}", truth.events.len(), truth.lost_at_all());
+    ensure!(truth.execs_of_storms() > 0, "nothing arrived");
+    Ok(())
+}
+
+/// The next one finds what it has kept, and closes its books.
+#[test]
+fn a_supervisor_that_is_killed_in_a_storm_leaves_all_that_it_has_kept() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::alone()?;
+    let fleet = Fleet::new()?;
+    let replica = fleet.replica("one")?;
+    let storm = storm::start(12_000, 2)?;
+    for n in 1..=KILLED {
+        let service = start(&fleet, &replica, &[])?;
+        thread::sleep(Duration::from_millis(300 + 330 * n as u64));
+        kill(service)?;
+    }
+    let service = start(&fleet, &replica, &[])?;
+    wait_closed(&replica.ingest, KILLED)?;
+    let (status, _) = service.stop()?;
+    ensure!(status.success(), "it ended with {status}");
+    storm.finish()?;
+    wait_closed(&replica.ingest, KILLED + 1)?;
+    let truth = Truth::of(&replica.ingest)?;
+    truth.balances()?;
+    ensure!(truth.runs.len() == KILLED + 1, "{} runs", truth.runs.len());
+    println!("{} events stored, lost: {}", truth.events.len(), truth.lost_at_all());
+    ensure!(spooled(&fleet.state, "books") == 0, "books are left");
+    Ok(())
+}
+
+fn kill(service: Service) -> Result<()> {
+    sys::kill(service.pid(), libc::SIGKILL)?;
+    // It is waited for as it is dropped.
+    drop(service);
+    Ok(())
+}
