@@ -25,8 +25,8 @@ use crate::log::ids;
 use crate::node::{self, Settings};
 use crate::peers::Peers;
 use crate::server::{self, Limits};
-use crate::store::Store;
 use crate::store::presence::{self, Stage};
+use crate::store::{Store, members};
 use crate::telemetry::Replica;
 
 /// At the end, time for etcd.
@@ -87,6 +87,7 @@ pub(crate) async fn serve(layered: &Layered<Config>, effective: Effective<Config
         [] => vec![address.to_string()],
         some => some.to_vec(),
     };
+    tokio::spawn(members::follow(store.clone()));
     let (stage, until) = watch::channel(Stage::Serving);
     let presence = presence::keep(store.clone(), addresses, config.fleet.lease, until);
     let presence = tokio::spawn(presence);

@@ -50,6 +50,9 @@ wanglou_daemon::ids! {
     HOSTS_NOT_WRITTEN "WL5105" Warning
         "a batch of hosts is not written: it is tried again every second",
         "see whether etcd has a quorum, and room (`etcdctl alarm list`)";
+    MEMBERS "WL5106" Notice
+        "members of etcd that the settings do not name: they are asked too, until they are removed",
+        "put them into `etcd.endpoints`, for the next start";
     JOURNAL_DAMAGED "WL5201" Error
         "an order on this replica's disk cannot be read or is not believed",
         "others may have it: see `wanglou orders`; then remove the file";

@@ -103,6 +103,21 @@ impl Etcd for Client {
         keepalive::renew(self.channel.clone(), leases).await
     }
 
+    async fn members(&self) -> Result<Vec<String>, StoreError> {
+        let answer = self.client.cluster_client().member_list().await?;
+        // One that learns yet, or has not begun, answers nothing.
+        let members = answer.members().iter().filter(|member| !member.is_learner());
+        Ok(members.flat_map(|member| member.client_urls().iter().cloned()).collect())
+    }
+
+    async fn ask_too(&self, url: &str) -> Result<(), StoreError> {
+        Ok(self.client.add_endpoint(url).await?)
+    }
+
+    async fn ask_no_more(&self, url: &str) -> Result<(), StoreError> {
+        Ok(self.client.remove_endpoint(url).await?)
+    }
+
     async fn txn(&self, txn: Txn) -> Result<Done, StoreError> {
         Ok(done(&self.client.kv_client().txn(txn.into()).await?))
     }

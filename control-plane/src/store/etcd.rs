@@ -23,6 +23,18 @@ pub(crate) trait Etcd: Send + Sync {
     async fn range(&self, range: Range) -> Result<Page, StoreError>;
     /// Tells what happens to keys with this prefix, from this revision on.
     async fn watch(&self, prefix: &str, from: i64) -> Result<Box<dyn Watching>, StoreError>;
+    /// Where those of its members are that answer clients: URLs.
+    async fn members(&self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+    /// Asks this member too from now on.
+    async fn ask_too(&self, _url: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+    /// Asks it no more.
+    async fn ask_no_more(&self, _url: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A watch that is open.

@@ -4,6 +4,7 @@
 //! keys   what there is, and of what form       watch   all of it, and every change
 //! live   live keys, many in a transaction      keepalive   leases, all over one stream
 //! etcd   what is asked of it                   client   the real one
+//! members   who etcd is                        presence   the key of this replica itself
 //! ```
 
 mod client;
@@ -12,6 +13,7 @@ pub(crate) mod etcd;
 pub(crate) mod keepalive;
 pub(crate) mod keys;
 pub(crate) mod live;
+pub(crate) mod members;
 pub(crate) mod presence;
 pub(crate) mod watch;
 
@@ -26,7 +28,7 @@ pub(crate) use error::StoreError;
 use etcd::{Compare, Etcd, Op, Range, Txn};
 use keys::{Folder, Kind};
 pub(crate) use live::BATCH;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use wanglou_api::identity::Name;
 
 use crate::config;
@@ -41,6 +43,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Store {
     etcd: Arc<dyn Etcd>,
+    /// Members, as the settings name them.
+    configured: Arc<[String]>,
+    /// Something that should have worked has not.
+    failed: Arc<Notify>,
     folder: Folder,
     replica: Name,
 }
@@ -67,12 +73,14 @@ impl Store {
         fleet: &Name,
         replica: Name,
     ) -> Result<Self, StoreError> {
-        Ok(Self::of(Arc::new(Client::open(settings).await?), fleet, replica))
+        let store = Self::of(Arc::new(Client::open(settings).await?), fleet, replica);
+        Ok(Self { configured: settings.endpoints.clone().into(), ..store })
     }
 
     /// Of any etcd.
     pub(crate) fn of(etcd: Arc<dyn Etcd>, fleet: &Name, replica: Name) -> Self {
-        Self { etcd, folder: Folder::of(fleet), replica }
+        let (configured, failed) = (Arc::default(), Arc::default());
+        Self { etcd, configured, failed, folder: Folder::of(fleet), replica }
     }
 
     /// Where the fleet's keys are.
@@ -147,7 +155,9 @@ impl Store {
         known: &mut Option<i64>,
         tell: mpsc::Sender<watch::Told>,
     ) -> Result<(), StoreError> {
-        watch::follow(&*self.etcd, &self.folder, known, &tell).await
+        let followed = watch::follow(&*self.etcd, &self.folder, known, &tell).await;
+        self.failed.notify_one();
+        followed
     }
 }
 
