@@ -38,7 +38,7 @@ pub(crate) struct Ended {
 pub(crate) enum Change {
     /// Its key is to say that it is here, whoever had it before.
     Register { host: Name, here: Here, lease: LeaseId },
-    /// Its key is gone behind our back: put again, unless another replica has put one.
+    /// Its key is gone behind our back: put again, unless another replica has put one, or has written the host's end.
     Repair { host: Name, here: Here, lease: LeaseId },
     /// Its key goes, if it is still on this lease, which only this replica has, and its end is written.
     End { host: Name, lease: LeaseId, ended: Ended },
@@ -49,7 +49,7 @@ pub(crate) enum Change {
 pub(crate) enum Outcome {
     /// Done, at this revision.
     Done(i64),
-    /// The key is another one: another replica has the host.
+    /// The key is another one, or an end is there that is not ours: another replica has the host, or had it last.
     Taken,
 }
 

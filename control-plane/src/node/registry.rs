@@ -155,6 +155,14 @@ impl State {
                         self.registry.placement.vanished(host, self.watched);
                     }
                     self.follow_own(host);
+                    if let (Change::Repair { here, .. }, Outcome::Taken) = (change, outcome)
+                        && !is_there
+                        && self.sessions.streams(host).next() == Some(here.session)
+                    {
+                        // It was elsewhere and has gone from there: if our stream of it lives, it comes again by itself.
+                        let todo = self.sessions.taken(host, &here.instance);
+                        self.carry_out(todo);
+                    }
                 }
             }
         }

@@ -152,6 +152,12 @@ impl Txn {
         Self { when: vec![compare], then, otherwise: Vec::new() }
     }
 
+    /// Another thing that has to hold.
+    pub(crate) fn and(mut self, compare: Compare) -> Self {
+        self.when.push(compare);
+        self
+    }
+
     /// What is done else.
     pub(crate) fn or_else(self, otherwise: Vec<Op>) -> Self {
         Self { otherwise, ..self }

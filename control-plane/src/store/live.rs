@@ -67,7 +67,11 @@ fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreErr
         Change::Repair { here, lease, .. } => {
             // An earlier repair may have been committed whose answer was lost.
             let again = Txn::when(ours(*lease), put(here, *lease)?);
-            Txn::when(absent, put(here, *lease)?).or_else(vec![Op::Txn(again)])
+            // We have deleted the end when we registered the host: if it is there, somebody else had the host since, and
+            // knows how that ended.
+            let not_ended = Compare::Absent(end_key.clone());
+            let repair = Txn::when(absent, put(here, *lease)?).and(not_ended);
+            repair.or_else(vec![Op::Txn(again)])
         }
         Change::End { lease, ended, .. } => {
             let end = End {
