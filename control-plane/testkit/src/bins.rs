@@ -31,6 +31,17 @@ pub fn cli() -> Result<PathBuf> {
     }
 }
 
+/// The sensor: `WANGLOU_SENSOR`. Its probes need a toolchain of their own, so that it is not built here.
+///
+/// # Errors
+///
+/// If that is not set, or no program.
+pub fn sensor() -> Result<PathBuf> {
+    let given = env::var_os("WANGLOU_SENSOR");
+    let given = given.context("WANGLOU_SENSOR is not set: run `cargo xtask build`, and set it")?;
+    there("WANGLOU_SENSOR", given.into())
+}
+
 /// One of this crate's own: in the folder `WANGLOU_FLEET_BIN`, else built now.
 ///
 /// # Errors

@@ -7,12 +7,14 @@
 //! pki                   authorities, certificates, and keys that sign orders
 //! replica               a fleet's folder, and the real control plane in it
 //! scene                 both of these together; host, operator: one of each, that does what a test wants
+//! sensor, cable         the real sensor, and a network that can be pulled out
 //! raw                   somebody with a certificate who says what no sensor would
 //! swarm                 hosts by the thousand, in processes of their own, that write down what was
 //! truth                 whether what the control plane said of them was so
 //! ```
 
 pub mod bins;
+pub mod cable;
 pub mod etcd;
 pub mod host;
 pub mod operator;
@@ -22,9 +24,11 @@ pub mod process;
 pub mod raw;
 pub mod replica;
 pub mod scene;
+pub mod sensor;
 pub mod swarm;
 pub mod truth;
 
+pub use cable::Cable;
 pub use etcd::Etcd;
 pub use host::Host;
 pub use pki::Pki;
