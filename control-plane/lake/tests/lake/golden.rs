@@ -1,6 +1,6 @@
 //! What is written as Parquet is what the JSON has, field for field.
 
-#[path = "../../api/tests/event/full.rs"]
+#[path = "../../../api/tests/event/full.rs"]
 mod full;
 
 use anyhow::{Context as _, Result, ensure};
