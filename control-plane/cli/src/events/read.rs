@@ -19,8 +19,6 @@ use crate::terminal::{Look, note, say_all};
 use crate::units;
 
 const READ: &str = "read events";
-/// That a replica shows if nobody says how many.
-const USUAL_LAST: u32 = 10_000;
 
 type Stream = Streaming<ReadEventsResponse>;
 
@@ -28,7 +26,7 @@ type Stream = Streaming<ReadEventsResponse>;
 pub(super) async fn run(fleet: &mut Fleet, options: &Events, output: Output) -> Result<Done> {
     let mut request = request(options, Timestamp::now());
     let mut stream = open(fleet, &request).await?;
-    let mut view = View { output, rows: Rows::default(), last: None, most: request.max_events };
+    let mut view = View { output, rows: Rows::default(), last: None };
     if !options.follow {
         while let Some(told) = next(fleet, &mut stream).await? {
             let is_complete = told.complete;
@@ -96,16 +94,12 @@ struct View {
     rows: Rows,
     /// Of all that were shown.
     last: Option<Timestamp>,
-    /// That were asked for; 0 for the usual number.
-    most: u32,
 }
 
 impl View {
     fn take(&mut self, told: &ReadEventsResponse) -> Result<()> {
         if told.truncated {
-            let most = if self.most > 0 { self.most } else { USUAL_LAST };
-            let most = units::count(most.into());
-            note(&format!("there are more: these are the last {most} (--last, --since, --until)"));
+            note("there are more before these: --last, --since and --until say which are shown");
         }
         if told.missed_events > 0 {
             let missed = units::count(told.missed_events);
@@ -159,7 +153,7 @@ mod tests {
 
     fn view(last: &str) -> View {
         let last = Some(last.parse().expect("a moment"));
-        View { output: Output::Json, rows: Rows::default(), last, most: 0 }
+        View { output: Output::Json, rows: Rows::default(), last }
     }
 
     #[test]

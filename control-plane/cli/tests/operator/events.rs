@@ -145,7 +145,7 @@ fn people_get_columns_that_fit_and_hear_of_what_is_missing() {
         assert_eq!(lines.len(), 5);
         assert!(lines.iter().all(|line| line.width() <= columns.into()), "{shown}");
         assert!(lines[3].contains("→ [2001:db8::1]:443"), "{shown}");
-        assert!(notes[0].contains("there are more: these are the last 4 ("), "{shown}");
+        assert!(notes[0].contains("there are more before these: --last"), "{shown}");
         assert!(notes[1].contains("1,200 events that came are missing here"), "{shown}");
     }
 }
