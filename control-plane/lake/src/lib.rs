@@ -10,7 +10,7 @@
 //! journal   commits, read and folded                          file       Parquet, in order of the time
 //! manifest  what a commit changes                             partition  hour and kind, as folders
 //! state     what all commits came to                          folder     a local folder whose writes are synced
-//! snapshot  what there is to read at a moment
+//! snapshot  what there is to read at a moment                 query      questions about it
 //! books     of every run: what was produced, and what became of it       numbers   which of a run's batches there are
 //! ```
 //!
@@ -31,6 +31,7 @@ pub mod landing;
 mod manifest;
 pub mod numbers;
 pub mod partition;
+pub mod query;
 pub mod schema;
 mod snapshot;
 mod state;

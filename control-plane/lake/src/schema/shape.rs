@@ -29,6 +29,7 @@ pub(crate) struct Shape {
 pub(crate) struct Field {
     /// That of the JSON.
     pub(crate) name: String,
+    pub(crate) number: u32,
     pub(crate) kind: Kind,
 }
 
@@ -63,7 +64,8 @@ impl Shape {
                 shape.by_number.resize(number + 1, None);
             }
             shape.by_number[number] = Some(shape.fields.len());
-            shape.fields.push(Field { name: json_name(field), kind });
+            let (name, number) = (json_name(field), number as u32);
+            shape.fields.push(Field { name, number, kind });
         }
         shape
     }
