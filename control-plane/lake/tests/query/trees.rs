@@ -60,6 +60,11 @@ async fn a_tree_has_ancestors_descendants_and_what_is_known_of_them() -> Result<
     ensure!(process.connections == 2);
     let tree = filled.engine().tree(&of(1, 100)).await?;
     ensure!(ids(&tree) == ["p1", "p2", "p3", "p5", "p4", "p9"], "{:?}", ids(&tree));
+    // Of one that began before, its children tell.
+    let late = TreeQuery { since: (BEGIN + 3_750) * 1_000_000_000, ..of(2, 100) };
+    let tree = filled.engine().tree(&late).await?;
+    let pids: Vec<_> = tree.processes.iter().map(|process| process.pid).collect();
+    ensure!(pids == [2, 3, 5], "{tree:#?}");
     ensure!(filled.engine().tree(&of(77, 100)).await? == Tree::default());
     Ok(())
 }
