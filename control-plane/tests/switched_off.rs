@@ -89,7 +89,8 @@ async fn one_that_is_shut_down_is_gone_at_once() -> Result<()> {
     let gone = is(&mut host.operator, State::Gone, since).await?;
     let status = host.sensor.wait(SOON)?;
     println!("shut down: gone after {gone:?}, ended after {:?} with {status}", since.elapsed());
-    ensure!(gone < Duration::from_secs(1), "gone after {gone:?}");
+    // Goodbye is the last thing that a sensor does: that takes as long as its worker takes to end.
+    ensure!(gone < Duration::from_secs(3), "gone after {gone:?}");
     ensure!(status.success(), "it ended with {status}: {}", host.sensor.complaint());
     Ok(())
 }

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_member_is_asked_where_it_can_be_reached() {
-        for (url, configured, usable) in [
+        for (url, configured, is_usable) in [
             ("http://10.0.0.2:2379", "http://10.0.0.1:2379", true),
             ("https://etcd-2:2379", "https://etcd-1:2379", true),
             ("https://[2001:db8::2]:2379", "https://etcd-1:2379", true),
@@ -134,8 +134,8 @@ mod tests {
             ("unix://etcd-2:2379", "http://10.0.0.1:2379", false),
             ("", "http://10.0.0.1:2379", false),
         ] {
-            let found = super::usable(url, &[configured.to_owned()]).is_some();
-            assert_eq!(found, usable, "{url} beside {configured}");
+            let found = usable(url, &[configured.to_owned()]).is_some();
+            assert_eq!(found, is_usable, "{url} beside {configured}");
         }
     }
 }
