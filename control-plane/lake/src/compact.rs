@@ -159,7 +159,7 @@ impl Lake {
                 books::State::Balanced => kept_ms,
                 _ => kept_ms * UNBALANCED,
             };
-            if now - run.heard > kept_ms {
+            if now.saturating_sub(run.heard) > kept_ms {
                 manifest.forgotten.push(run.run.clone());
             }
         }

@@ -70,7 +70,8 @@ impl Partition {
     /// Where an event belongs that happened at `timestamp`, ns since 1970, and was received at `received`, ms since 1970.
     pub(crate) fn of(kind: Kind, timestamp: i64, received: i64) -> Self {
         let happened = timestamp / 1_000_000;
-        let is_within_reason = (received - LATEST_MS..=received + HOUR_MS).contains(&happened);
+        let (first, last) = (received.saturating_sub(LATEST_MS), received.saturating_add(HOUR_MS));
+        let is_within_reason = (first..=last).contains(&happened);
         let ms = if is_within_reason { happened } else { received };
         Self { hour: ms.div_euclid(HOUR_MS), kind }
     }

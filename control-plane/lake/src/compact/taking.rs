@@ -101,20 +101,22 @@ impl Taking {
     }
 
     fn take_events(&mut self, content: &Content, run: usize, number: u64, received_ms: i64) {
-        let host = &self.books[run].run.host;
+        let mut volumes: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
         for raw in content.raw() {
             let partition = Partition::of(raw.kind, raw.timestamp, received_ms);
             let taken = self.partitions.entry(partition).or_default();
             taken.arena.push(raw.timestamp, raw.message);
             taken.batches.entry(run).or_default().insert(number);
-            let volume = match self.volumes.get_mut(&(partition.hour, host.clone())) {
-                Some(volume) => volume,
-                None => self.volumes.entry((partition.hour, host.clone())).or_default(),
-            };
-            volume.0 += 1;
-            volume.1 += raw.message.len() as u64;
-            self.bytes += raw.message.len();
-            self.round.events += 1;
+            let (events, bytes) = volumes.entry(partition.hour).or_default();
+            *events += 1;
+            *bytes += raw.message.len() as u64;
+        }
+        let host = &self.books[run].run.host;
+        for (hour, (events, bytes)) in volumes {
+            let volume = self.volumes.entry((hour, host.clone())).or_default();
+            *volume = (volume.0 + events, volume.1 + bytes);
+            self.bytes += bytes as usize;
+            self.round.events += events;
         }
     }
 

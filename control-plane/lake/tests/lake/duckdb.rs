@@ -10,24 +10,15 @@ use wanglou_lake::Folder;
 
 use crate::telling::{HOUR, NOW, Teller, open};
 
-/// Statements of the documentation, with what they say of the lake below.
-const ASKED: [(&str, &str); 4] = [
-    (
-        "SELECT kind, count(*) FROM read_parquet('events/**/*.parquet', hive_partitioning = true) GROUP BY kind ORDER BY kind",
-        "[('exec', 3), ('fork', 1), ('ledger', 1)]",
-    ),
-    (
-        "SELECT host.id, process.name, count(*) FROM read_parquet('events/**/*.parquet') WHERE event.action = 'exec' GROUP BY ALL",
-        "[('a', 'make', 3)]",
-    ),
-    (
-        "SELECT DISTINCT list_contains(process.args, 'all') FROM read_parquet('events/**/*.parquet')",
-        "[(True,)]",
-    ),
-    (
-        "SELECT wanglou.ledger.produced['exec'] FROM read_parquet('events/**/*.parquet', hive_partitioning = true) WHERE kind = 'ledger'",
-        "[(2,)]",
-    ),
+const DOCUMENTATION: &str = include_str!("../../../../docs/lake.md");
+
+/// What the statements of the documentation say of the lake below.
+const ANSWERS: [&str; 5] = [
+    "[('exec', 3), ('fork', 1), ('ledger', 1)]",
+    "[('a', 'make', 3)]",
+    "[(3,)]",
+    "[(True,)]",
+    "[(2,)]",
 ];
 
 #[tokio::test]
@@ -44,7 +35,9 @@ async fn duckdb_reads_the_folders() -> Result<()> {
     lake.store(host.batch(&["exec", "exec", "ledger"], NOW)).await?;
     lake.store(host.batch(&["exec", "fork"], NOW - HOUR)).await?;
     lake.compact(NOW).await?;
-    for (asked, wanted) in ASKED {
+    let statements: Vec<_> = statements()?.collect();
+    ensure!(statements.len() == ANSWERS.len(), "{statements:?}");
+    for (asked, wanted) in statements.into_iter().zip(ANSWERS) {
         let script = format!("import duckdb; print(duckdb.sql(\"\"\"{asked}\"\"\").fetchall())");
         let answer = run(Command::new(&python).args(["-c", &script]).current_dir(&folder))?;
         let said = String::from_utf8_lossy(&answer.stdout);
@@ -55,6 +48,12 @@ async fn duckdb_reads_the_folders() -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn statements() -> Result<impl Iterator<Item = &'static str>> {
+    let (_, after) = DOCUMENTATION.split_once("```sql\n").context("a block of SQL")?;
+    let (block, _) = after.split_once("```").context("its end")?;
+    Ok(block.split(';').map(str::trim).filter(|statement| !statement.is_empty()))
 }
 
 /// One that has DuckDB; `None` where it cannot be had.
