@@ -4,6 +4,7 @@ mod crash;
 mod duckdb;
 mod golden;
 mod landing;
+mod races;
 mod reading;
 mod rounds;
 mod stopping;
