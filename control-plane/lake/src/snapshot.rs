@@ -68,6 +68,12 @@ impl Snapshot {
         })
     }
 
+    /// Hosts, as their certificates say, and boots of which something has landed.
+    pub(crate) fn boots(&self) -> impl Iterator<Item = (&str, &str)> {
+        let landed = self.landed.iter();
+        landed.filter_map(|(host, batch)| Some((&**host, &*batch.run.as_ref()?.boot_id)))
+    }
+
     /// What cannot be unpacked is not there, as it will never be in a file.
     fn contents(&self) -> impl Iterator<Item = (&str, Content)> {
         self.landed.iter().filter_map(|(host, batch)| Some((&**host, Content::of(batch).ok()?)))

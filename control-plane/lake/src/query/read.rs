@@ -1,3 +1,4 @@
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::thread;
 
@@ -13,6 +14,7 @@ use super::newest::Newest;
 use super::scan::{Found, Scan};
 use super::{Engine, QueryError};
 use crate::partition::Kind;
+use crate::{Lake, Snapshot};
 
 /// Bytes that the deepest condition takes several times.
 const STACK: usize = 16 << 20;
@@ -20,7 +22,7 @@ const STACK: usize = 16 << 20;
 /// Which events are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// `host.id` or `host.name`: any of these; none for all.
+    /// Ids of hosts, as their certificates have them: any of these; none for all.
     pub hosts: Vec<String>,
     /// `event.action`: any of these; none for all.
     pub actions: Vec<String>,
@@ -47,31 +49,30 @@ pub struct Events {
 }
 
 impl Query {
-    /// What events have to be, apart from their times.
+    /// What events have to be, apart from their times and hosts: those are for whoever takes events to know.
     pub fn matcher(&self) -> Result<Matcher, FilterError> {
+        self.of_boots(&BTreeSet::new())
+    }
+
+    /// The same of some boots; of all, if there are none.
+    fn of_boots(&self, boots: &BTreeSet<String>) -> Result<Matcher, FilterError> {
         // Whoever reads and plans a condition calls itself for each level of it.
         let planned = thread::scope(|scope| {
             let thread = thread::Builder::new().stack_size(STACK);
-            thread.spawn_scoped(scope, || self.planned()).ok()?.join().ok()
+            thread.spawn_scoped(scope, || self.planned(boots)).ok()?.join().ok()
         });
         planned.unwrap_or_else(|| Err(FilterError("there was no thread to read it".to_owned())))
     }
 
-    fn planned(&self) -> Result<Matcher, FilterError> {
+    fn planned(&self, boots: &BTreeSet<String>) -> Result<Matcher, FilterError> {
         let mut conditions = Conditions::default();
-        let any = |field: Expr, values: &[String]| {
-            let values = values.iter().map(|value| text(value)).collect();
-            Expr::InList(InList::new(Box::new(field), values, false))
-        };
-        if !self.hosts.is_empty() {
-            let of = ["host.id", "host.name"].map(|field| conditions.field(field));
-            let of = of.into_iter().map(|field| field.map(|field| any(field, &self.hosts)));
-            let of = of.collect::<Result<_, _>>()?;
-            conditions.all.extend(balanced(of, Operator::Or));
+        if !boots.is_empty() {
+            let boot = conditions.field("host.boot.id")?;
+            conditions.all.push(any(boot, boots.iter()));
         }
         if !self.actions.is_empty() {
             let action = conditions.field("event.action")?;
-            conditions.all.push(any(action, &self.actions));
+            conditions.all.push(any(action, self.actions.iter()));
         }
         if !self.process.is_empty() {
             let (fields, value) = match self.process.parse::<u32>() {
@@ -90,6 +91,11 @@ impl Query {
     }
 }
 
+fn any<'v>(field: Expr, values: impl Iterator<Item = &'v String>) -> Expr {
+    let values = values.map(|value| text(value)).collect();
+    Expr::InList(InList::new(Box::new(field), values, false))
+}
+
 fn text(text: &str) -> Expr {
     Expr::Literal(ScalarValue::from(text), None)
 }
@@ -97,21 +103,48 @@ fn text(text: &str) -> Expr {
 impl Engine {
     /// The last events that are asked for, of all that are stored at this moment.
     pub async fn read(&self, query: &Query) -> Result<Events, QueryError> {
-        let (store, matcher) = (self.lake.object_store().clone(), Arc::new(query.matcher()?));
-        let (times, kinds) = ((query.since, query.until), kinds(&query.actions));
+        // What cannot be understood is said before anything is read.
+        let all_hosts = Arc::new(query.matcher()?);
+        let (lake, query) = (self.lake.clone(), query.clone());
         let most = query.max_events.min(self.limits.most_events);
         let most_bytes = self.limits.most_bytes;
         self.run(async move |snapshot, guard| {
-            let (store, matcher, guard) = (store.clone(), matcher.clone(), guard.clone());
-            let scan = Scan { store, matcher, times, kinds: kinds.clone(), fields: &[], guard };
             let mut newest = Newest::new(most, most_bytes);
-            scan.snapshot(snapshot, &mut newest).await?;
+            let boots = boots(&lake, snapshot, &query.hosts).await?;
+            let matcher = match boots.is_empty() {
+                true => all_hosts.clone(),
+                false => Arc::new(query.of_boots(&boots)?),
+            };
+            // Of hosts that nobody knows, there is nothing.
+            if query.hosts.is_empty() || !boots.is_empty() {
+                let (store, guard) = (lake.object_store().clone(), guard.clone());
+                let (times, kinds) = ((query.since, query.until), kinds(&query.actions));
+                let scan = Scan { store, matcher, times, kinds, fields: &[], guard };
+                scan.snapshot(snapshot, &mut newest).await?;
+            }
             let (messages, truncated) = newest.finish();
             let messages = messages.into_iter();
             Ok(Events { messages, truncated, left_out: snapshot.left_out })
         })
         .await
     }
+}
+
+/// Boots of hosts, by the certificates with which they have told of them. What an event says of its host, another one could
+/// say as well; of a boot only the host itself knows.
+async fn boots(
+    lake: &Lake,
+    snapshot: &Snapshot,
+    hosts: &[String],
+) -> Result<BTreeSet<String>, crate::Error> {
+    if hosts.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let hosts: HashSet<_> = hosts.iter().map(String::as_str).collect();
+    let state = lake.refresh().await?;
+    let stored = state.runs.keys().map(|run| (&*run.host, &*run.boot));
+    let boots = stored.chain(snapshot.boots()).filter(|(host, _)| hosts.contains(host));
+    Ok(boots.map(|(_, boot)| boot.to_owned()).collect())
 }
 
 fn kinds(actions: &[String]) -> Vec<Kind> {

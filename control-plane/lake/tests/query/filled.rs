@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use object_store::memory::InMemory;
 use prost::Message as _;
-use wanglou_api::event::v1::{Event, EventMeta, Host, ParentProcess, Process, User};
+use wanglou_api::event::v1::{Boot, Event, EventMeta, Host, ParentProcess, Process, User};
 use wanglou_api::sensor::v1::publish_request::Record;
 use wanglou_api::sensor::v1::{Batch, PublishRequest, RunId};
 use wanglou_lake::query::{Engine, Limits, Query};
@@ -37,6 +37,11 @@ impl Filled {
 
     /// One of a number.
     pub(crate) async fn land_as(&self, number: u64, events: &[Event]) -> Result<()> {
+        self.land_of("web-1", number, events).await
+    }
+
+    /// One of a host, whose boot is called like it.
+    pub(crate) async fn land_of(&self, host: &str, number: u64, events: &[Event]) -> Result<()> {
         let mut content = Vec::new();
         let mut counts = BTreeMap::new();
         for event in events {
@@ -45,7 +50,7 @@ impl Filled {
             *counts.entry(action.context("an action")?).or_default() += 1;
         }
         let batch = Batch {
-            run: Some(RunId { boot_id: "boot".to_owned(), run_id: 1 }),
+            run: Some(RunId { boot_id: host.to_owned(), run_id: 1 }),
             number,
             content_bytes: u32::try_from(content.len())?,
             events: zstd::bulk::compress(&content, 1)?,
@@ -54,7 +59,7 @@ impl Filled {
         };
         let record = Some(PublishRequest { record: Some(Record::Batch(batch)) });
         let received_ms = (BEGIN + 3_600) * 1_000;
-        Ok(self.lake.store(HostRecord { host: "web-1".to_owned(), received_ms, record }).await?)
+        Ok(self.lake.store(HostRecord { host: host.to_owned(), received_ms, record }).await?)
     }
 
     /// Everything that has landed becomes files.
@@ -91,7 +96,11 @@ pub(crate) fn event(action: &str, second: i64, pid: u32, parent: u32) -> Event {
     Event {
         timestamp: Some(prost_types::Timestamp { seconds: BEGIN + second, nanos: 7 }),
         event: Some(EventMeta { action: Some(action.to_owned()), ..EventMeta::default() }),
-        host: Some(Host { id: Some("host-1".to_owned()), ..Host::default() }),
+        host: Some(Host {
+            id: Some("host-1".to_owned()),
+            boot: Some(Boot { id: Some("web-1".to_owned()) }),
+            ..Host::default()
+        }),
         process: Some(Process {
             pid: Some(pid),
             entity_id: id(pid),

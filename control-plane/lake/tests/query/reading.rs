@@ -78,7 +78,7 @@ async fn the_last_are_read_and_it_is_said_that_there_are_more() -> Result<()> {
 }
 
 #[tokio::test]
-async fn times_actions_hosts_and_processes_choose() -> Result<()> {
+async fn times_actions_and_processes_choose() -> Result<()> {
     let (filled, truth) = filled().await?;
     let nanos = |second: i64| (BEGIN + second) * 1_000_000_000;
     let hour = Query { since: nanos(3_600), until: nanos(7_200), ..all() };
@@ -92,9 +92,27 @@ async fn times_actions_hosts_and_processes_choose() -> Result<()> {
     ensure!(filled.pids_of(&process("17")).await? == [17]);
     ensure!(filled.pids_of(&process("id-417")).await? == [417]);
     ensure!(filled.pids_of(&process("id-1")).await?.len() == 600, "they are its children");
-    let host = |host: &str| Query { hosts: vec![host.to_owned()], ..all() };
-    ensure!(filled.pids_of(&host("host-1")).await?.len() == 600);
-    ensure!(filled.pids_of(&host("host-2")).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_is_who_has_told_and_not_who_is_named() -> Result<()> {
+    let filled = Filled::new().await?;
+    filled.land(&[event("exec", 1, 1, 0)]).await?;
+    let mut other = event("exec", 2, 2, 0);
+    if let Some(boot) = other.host.as_mut().and_then(|host| host.boot.as_mut()) {
+        boot.id = Some("web-2".to_owned());
+    }
+    filled.land_of("web-2", 1, &[other]).await?;
+    let of =
+        |hosts: &[&str]| Query { hosts: hosts.iter().map(|&it| it.to_owned()).collect(), ..all() };
+    for _ in 0..2 {
+        ensure!(filled.pids_of(&of(&["web-1"])).await? == [1]);
+        ensure!(filled.pids_of(&of(&["web-2", "web-3"])).await? == [2]);
+        ensure!(filled.pids_of(&of(&["web-1", "web-2"])).await? == [1, 2]);
+        ensure!(filled.pids_of(&of(&["host-1"])).await?.is_empty(), "they both say so");
+        filled.compact().await?;
+    }
     Ok(())
 }
 
