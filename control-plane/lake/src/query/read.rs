@@ -119,7 +119,8 @@ impl Engine {
             if query.hosts.is_empty() || !boots.is_empty() {
                 let (store, guard) = (lake.object_store().clone(), guard.clone());
                 let (times, kinds) = ((query.since, query.until), kinds(&query.actions));
-                let scan = Scan { store, matcher, times, kinds, fields: &[], guard };
+                let ids = Vec::new();
+                let scan = Scan { store, matcher, times, kinds, ids, fields: &[], guard };
                 scan.snapshot(snapshot, &mut newest).await?;
             }
             let (messages, truncated) = newest.finish();

@@ -1,7 +1,7 @@
 //! Reading what is stored: the newest first, and no more of it than can matter.
 //!
-//! A file is passed over by its hour, its kind and its times, a row group by its times. Of the others only the columns that the
-//! condition names are read at first, and everything else of the rows for which it holds.
+//! A file is passed over by its hour, its kind and its times, a row group by its times and by which processes it has. Of the
+//! others only the columns that the condition names are read at first, and everything else of the rows for which it holds.
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter,
 };
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
@@ -37,6 +38,7 @@ use crate::partition::Kind;
 /// What is in no file yet.
 const LANDED: &str = "what has landed";
 const TIMESTAMP: &str = "@timestamp";
+const ENTITY_ID: &[&str] = &["process", "entity_id"];
 /// Of a batch: so many are evaluated before the time is looked at again, and a row may have a MiB.
 const ROWS: usize = 256;
 
@@ -57,6 +59,8 @@ pub(super) struct Scan {
     pub(super) times: (i64, i64),
     /// Any of them; none for all.
     pub(super) kinds: Vec<Kind>,
+    /// If there are any, the `process.entity_id` has to be one of these: files know which row groups have none of them.
+    pub(super) ids: Vec<String>,
     /// Of an event, what is wanted; none for all of it.
     pub(super) fields: &'static [&'static str],
     pub(super) guard: Guard,
@@ -151,13 +155,16 @@ impl Scan {
             if is_late || is_early {
                 continue;
             }
-            floor.store(found.floor(), Ordering::Relaxed);
-            let test = test.clone();
-            let predicate = ArrowPredicateFn::new(tested.clone(), move |batch| test.of(&batch));
-            let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
+            let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
                 reader.clone(),
                 metadata.clone(),
             );
+            if !self.may_have_ids(leaves, &mut builder, group).await? {
+                continue;
+            }
+            floor.store(found.floor(), Ordering::Relaxed);
+            let test = test.clone();
+            let predicate = ArrowPredicateFn::new(tested.clone(), move |batch| test.of(&batch));
             let mut batches = builder
                 .with_row_groups(vec![group])
                 .with_batch_size(ROWS)
@@ -170,6 +177,21 @@ impl Scan {
             }
         }
         Ok(())
+    }
+
+    /// Whether a row group may have one of the processes. A filter is wrong sometimes, but never about one that is there.
+    async fn may_have_ids(
+        &self,
+        leaves: &SchemaDescriptor,
+        builder: &mut ParquetRecordBatchStreamBuilder<Reader>,
+        group: usize,
+    ) -> Result<bool, ParquetError> {
+        let Some(leaf) = leaf(leaves, ENTITY_ID).filter(|_| !self.ids.is_empty()) else {
+            return Ok(true);
+        };
+        let filter = builder.get_row_group_column_bloom_filter(group, leaf).await?;
+        let has = |filter: Sbbf| self.ids.iter().any(|id| filter.check(id.as_str()));
+        Ok(filter.is_none_or(has))
     }
 
     fn test(&self, floor: i64) -> Test {
@@ -246,10 +268,13 @@ fn mask(leaves: &SchemaDescriptor, fields: &[Vec<String>]) -> ProjectionMask {
 
 /// When the first and the last of a row group's events happened, if it says so.
 fn span(leaves: &SchemaDescriptor, group: &RowGroupMetaData) -> Option<(i64, i64)> {
-    let leaf = (0..leaves.num_columns())
-        .find(|leaf| leaves.column(*leaf).path().parts() == [TIMESTAMP])?;
-    match group.column(leaf).statistics()? {
+    match group.column(leaf(leaves, &[TIMESTAMP])?).statistics()? {
         Statistics::Int64(statistics) => Some((*statistics.min_opt()?, *statistics.max_opt()?)),
         _ => None,
     }
+}
+
+/// Which leaf a field is.
+fn leaf(leaves: &SchemaDescriptor, path: &[&str]) -> Option<usize> {
+    (0..leaves.num_columns()).find(|leaf| leaves.column(*leaf).path().parts() == path)
 }

@@ -115,23 +115,26 @@ impl Engine {
         let (query, store) = (query.clone(), self.lake.object_store().clone());
         let of_processes = OF_PROCESSES.map(Kind::of).to_vec();
         self.run(async move |snapshot, guard| {
-            let scan = |matcher, kinds, fields| Scan {
+            let scan = |matcher, kinds, ids, fields| Scan {
                 store: store.clone(),
                 matcher: Arc::new(matcher),
                 times: (query.since, query.until),
                 kinds,
+                ids,
                 fields,
                 guard: guard.clone(),
             };
             let mut kin = Kin::new(&query);
             for _ in 0..GENERATIONS {
                 let Some(matcher) = kin.next()? else { break };
-                scan(matcher, of_processes.clone(), OF_KIN).snapshot(snapshot, &mut kin).await?;
+                let scan = scan(matcher, of_processes.clone(), Vec::new(), OF_KIN);
+                scan.snapshot(snapshot, &mut kin).await?;
             }
             kin.is_cut |= !kin.is_done();
             let mut known = Known::of(&kin);
             let each = one_of("process.entity_id", &kin.ids)?;
-            scan(each, Vec::new(), OF_ONE).snapshot(snapshot, &mut known).await?;
+            let scan = scan(each, Vec::new(), kin.ids.clone(), OF_ONE);
+            scan.snapshot(snapshot, &mut known).await?;
             Ok(Tree { processes: known.finish(), truncated: kin.is_cut })
         })
         .await
