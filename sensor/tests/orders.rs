@@ -4,10 +4,10 @@ use std::{
     fs,
     os::unix::net::UnixDatagram,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use wanglou_api::order::v1::{Order, Selector, SignedOrder, order::Kind};
 use wanglou_api::sensor::v1::{
@@ -162,19 +162,104 @@ fn what_nobody_may_order_changes_nothing() -> Result<()> {
     ensure!(replica.receipt()? == (6, Stage::Refused, Refusal::Epoch), "{:?}", replica.log);
     ensure!(service.worker()? == worker, "the worker has changed");
 
-    let metrics = telemetry::get(telemetry::address(&service)?, "/metrics")?.text();
     for (reason, count) in
         [("signature", 3), ("fleet", 1), ("selector", 2), ("malformed", 2), ("epoch", 1)]
     {
-        let line =
-            format!("wanglou_sensor_control_orders_refused_total{{reason=\"{reason}\"}} {count}");
-        ensure!(metrics.lines().any(|it| it == line), "no {line}: {metrics}");
+        let counted = refused(&service, reason)?;
+        ensure!(counted == count, "{reason}: {counted}, not {count}");
     }
     give(&replica, of(Order { selector: selector(&["b", "a"], "web"), ..stop }))?;
     ensure!(replica.receipt()? == (7, Stage::Received, NONE), "{:?}", replica.log);
     ensure!(replica.receipt()? == (7, Stage::Detached, NONE), "{:?}", replica.log);
     service.stop()?;
     Ok(())
+}
+
+#[test]
+fn what_was_obeyed_once_is_refused_when_it_is_replayed() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::shared()?;
+    let fleet = Fleet::new()?;
+    let mut replica = fleet.replica("one")?;
+    let telemetry = ["telemetry.listen=127.0.0.1:0"];
+    let service = start(&fleet, &replica, &telemetry)?;
+    replica.heartbeat(|it| it.state() == State::Working)?;
+    let (stop, again) = (sign(&fleet.stop, &order(Kind::Stop, 7)), order(Kind::Stop, 9));
+    let start = sign(&fleet.operator, &order(Kind::Start, 8));
+    obeys(&mut replica, stop.clone(), 7, Stage::Detached)?;
+    obeys(&mut replica, start.clone(), 8, Stage::Started)?;
+    // Whoever has heard both cannot stop it with the first, nor end a later stop with the second.
+    give(&replica, stop.clone())?;
+    ensure!(replica.receipt()? == (7, Stage::Refused, Refusal::Epoch), "{:?}", replica.log);
+    ensure!(service.worker().is_ok(), "nobody works");
+    obeys(&mut replica, sign(&fleet.stop, &again), 9, Stage::Detached)?;
+    give(&replica, start.clone())?;
+    ensure!(replica.receipt()? == (8, Stage::Refused, Refusal::Epoch), "{:?}", replica.log);
+    ensure!(service.worker().is_err(), "somebody works");
+    ensure!(refused(&service, "epoch")? == 2, "another number is counted");
+    service.stop()?;
+
+    // Nor once it has been started again.
+    let service = launch(&fleet, &replica, &telemetry)?;
+    replica.heartbeat(|it| it.state() == State::Stopped)?;
+    for (signed, epoch) in [(stop, 7), (start, 8)] {
+        give(&replica, signed)?;
+        while replica.receipt()? != (epoch, Stage::Refused, Refusal::Epoch) {}
+    }
+    ensure!(service.worker().is_err(), "somebody works");
+    ensure!(refused(&service, "epoch")? == 2, "another number is counted");
+    service.stop()?;
+    Ok(())
+}
+
+/// No clock decides whether an order counts: a host that has lost its battery is not immune, nor easier to fool.
+#[test]
+fn a_host_whose_clock_is_in_1970_obeys_and_refuses_as_others_do() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::shared()?;
+    // Everybody else lives as much later than this host as 2026 is later than 1970.
+    let later = SystemTime::now() + Duration::from_secs(56 * 365 * 86_400);
+    let fleet = Fleet::new_at(later)?;
+    let mut replica = Replica::start_at(&fleet.pki, "one", later)?;
+    let service = start(&fleet, &replica, &["telemetry.listen=127.0.0.1:0"])?;
+    replica.heartbeat(|it| it.state() == State::Working)?;
+    let create_time = Some(later.into());
+    let of = |kind, epoch| Order { create_time, ..order(kind, epoch) };
+    let stop = sign(&fleet.stop, &of(Kind::Stop, 7));
+    let mut forged = stop.clone();
+    forged.signature[0] ^= 1;
+    give(&replica, forged)?;
+    ensure!(replica.receipt()? == (7, Stage::Refused, Refusal::Signature), "{:?}", replica.log);
+    obeys(&mut replica, stop.clone(), 7, Stage::Detached)?;
+    ensure!(service.worker().is_err(), "somebody works");
+    obeys(&mut replica, sign(&fleet.operator, &of(Kind::Start, 8)), 8, Stage::Started)?;
+    give(&replica, stop)?;
+    ensure!(replica.receipt()? == (7, Stage::Refused, Refusal::Epoch), "{:?}", replica.log);
+    for reason in ["signature", "epoch"] {
+        ensure!(refused(&service, reason)? == 1, "{reason}: another number is counted");
+    }
+    service.stop()?;
+    Ok(())
+}
+
+/// Gives an order, and waits until it is kept and carried out.
+fn obeys(replica: &mut Replica, signed: SignedOrder, epoch: u64, done: Stage) -> Result<()> {
+    give(replica, signed)?;
+    ensure!(replica.receipt()? == (epoch, Stage::Received, NONE), "{:?}", replica.log);
+    ensure!(replica.receipt()? == (epoch, done, NONE), "{:?}", replica.log);
+    Ok(())
+}
+
+/// How many orders were refused so far, for this reason.
+fn refused(service: &Service, reason: &str) -> Result<u64> {
+    let metrics = telemetry::get(telemetry::address(service)?, "/metrics")?.text();
+    let name = format!("wanglou_sensor_control_orders_refused_total{{reason=\"{reason}\"}} ");
+    let count = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    Ok(count.with_context(|| format!("no {name}: {metrics}"))?.parse()?)
 }
 
 #[test]
