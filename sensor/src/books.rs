@@ -11,8 +11,10 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{FlockOperation, MemfdFlags, flock, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use wanglou_sensor_common::counters::Stream;
 
@@ -46,6 +48,8 @@ pub struct Page {
     pub settled: [Number; Stream::ALL.len()],
 }
 
+/// How often it is looked whether a writer is gone.
+const POLL: Duration = Duration::from_millis(20);
 /// Words that a boot id fills.
 const BOOT_WORDS: usize = 5;
 
@@ -145,6 +149,8 @@ impl Books {
             let _ = fs::remove_file(path);
             return Err(error);
         }
+        // Held by whoever has this open, so by the worker too.
+        flock(&file, FlockOperation::LockExclusive)?;
         let books = Self { path: Some(path.into()), ..Self::map(file)? };
         for (word, bytes) in books.page().boot.iter().zip(boot_id.as_bytes().chunks(8)) {
             let mut eight = [0; 8];
@@ -154,9 +160,17 @@ impl Books {
         Ok(books)
     }
 
-    /// Those that somebody has left in a file.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let books = Self::of(File::options().read(true).write(true).open(path)?.into())?;
+    /// Those that somebody has left in a file, once whoever wrote them is gone; fails if they are not after `patience`.
+    pub fn open(path: &Path, patience: Duration) -> io::Result<Self> {
+        let file = File::options().read(true).write(true).open(path)?;
+        let until = Instant::now() + patience;
+        while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if Instant::now() > until {
+                return Err(error.into());
+            }
+            thread::sleep(POLL);
+        }
+        let books = Self::of(file.into())?;
         Ok(Self { path: Some(path.into()), ..books })
     }
 

@@ -103,6 +103,9 @@ impl Attendant {
         let cgroup = child.id().zip(cgroup).and_then(|(worker, cgroup)| {
             cgroup.take(worker).map(|()| cgroup).inspect_err(without_limits).ok()
         });
+        let mut effective = effective.clone();
+        // Where nobody can keep anything for the fleet, a host is watched all the same.
+        effective.config.outputs.is_uplink_on &= keeping.is_some();
         let keeping = keeping.filter(|_| effective.config.outputs.has(Destination::Uplink));
         let (books, uplink) = match keeping {
             None => (Books::new()?, None),

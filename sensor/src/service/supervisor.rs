@@ -97,7 +97,9 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
     };
     cgroup::remove_stale();
     let done = supervisor.run().await;
-    if let Some(keeping) = &supervisor.keeping {
+    if let Some(keeping) = &supervisor.keeping
+        && supervisor.state.uplink(|uplink| uplink.stream == telemetry::Stream::Open)
+    {
         // What is not told now lies in the spool.
         let _ = timeout(LAST_WORDS, keeping.settle()).await;
     }

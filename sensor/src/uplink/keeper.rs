@@ -17,7 +17,7 @@ use wanglou_api::sensor::v1::RecordId;
 use super::run::Run;
 use super::settings::Settings;
 use super::shelf::Limits;
-use super::spool::{Lost, Spool, Telling};
+use super::spool::{Found, Lost, Spool, Telling};
 use super::unix_seconds;
 use crate::books::Books;
 use crate::host;
@@ -175,12 +175,17 @@ impl Keeper {
         let (runs, settles) = (Vec::new(), Vec::new());
         let mut keeper = Self { spool, runs, waits: None, settles, boot_id, state };
         let mut lost = Vec::new();
-        for mut run in keeper.spool.folder().map(|it| Run::left_in(it, &found)).unwrap_or_default()
-        {
-            run.close(&mut keeper.spool, now, &mut lost);
-        }
+        keeper.close_those_left(&found, now, &mut lost);
         keeper.book(lost);
         keeper
+    }
+
+    /// Closes the books of runs whose supervisor has not, as it was killed.
+    fn close_those_left(&mut self, found: &Found, now: u64, lost: &mut Vec<Lost>) {
+        let Some(folder) = self.spool.folder() else { return };
+        for mut run in Run::left_in(folder, found) {
+            run.close(&mut self.spool, now, lost);
+        }
     }
 
     /// Until nobody asks any more.
@@ -199,7 +204,9 @@ impl Keeper {
             for run in &mut self.runs {
                 is_busy |= run.listen(&mut self.spool, now, &mut lost);
             }
-            self.spool.look(now, &mut lost);
+            if let Some(found) = self.spool.look(now, &mut lost) {
+                self.close_those_left(&found, now, &mut lost);
+            }
             self.tell(now, &mut lost);
             self.book(lost);
             self.say_how_it_is(now);
@@ -223,6 +230,10 @@ impl Keeper {
                 }
             }
             Ask::Attend(socket, books) => {
+                // None of them has a worker any more; one whose worker could not be started has not been closed.
+                for run in self.runs.iter_mut().filter(|run| !run.is_closed()) {
+                    run.close_once_heard(oneshot::channel().0, &mut self.spool, now, lost);
+                }
                 self.runs.retain(|run| !run.is_closed());
                 self.runs.push(Run::attend(socket, books, &self.boot_id));
             }

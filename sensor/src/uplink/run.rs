@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::net::{RecvFlags, recv};
 use tokio::sync::oneshot;
@@ -21,6 +22,8 @@ use crate::output::Destination;
 
 /// How the names of books end.
 const ENDING: &str = "books";
+/// A worker whose supervisor was killed is gone a moment later.
+const GONE: Duration = Duration::from_secs(5);
 /// Batches that are taken before somebody else has their turn.
 const TURN: usize = 16;
 
@@ -75,7 +78,7 @@ impl Run {
     }
 
     fn left_at(path: PathBuf, found: &Found) -> Option<Self> {
-        let read = Books::open(&path)
+        let read = Books::open(&path, GONE)
             .and_then(|books| Ok((books.boot_id().ok_or_else(no_boot)?, books)))
             .inspect_err(|error| {
                 tracing::warn!(

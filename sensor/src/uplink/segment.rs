@@ -183,6 +183,11 @@ impl Segments {
         Ok(())
     }
 
+    /// Gives one on the disk another number.
+    pub(super) fn rename(&self, from: u64, to: u64) -> io::Result<()> {
+        if from == to { Ok(()) } else { fs::rename(self.path(from), self.path(to)) }
+    }
+
     /// Removes one.
     pub(super) fn remove(&mut self, id: u64) -> io::Result<()> {
         self.forget_open(id);

@@ -77,15 +77,10 @@ impl Spool {
     pub fn open(folder: PathBuf, limits: Limits, now: u64) -> (Self, Found) {
         let (shelf, segments) = (Shelf::new(HEADER.len() as u64), Segments::of(folder));
         let mut spool = Self { shelf, segments, limits, next_id: 1, retry_at: None, passed: None };
-        let mut found = Found::new();
-        match spool.segments.open() {
-            Ok(ids) => ids.into_iter().for_each(|id| spool.recall(id, &mut found)),
-            Err(error) => {
-                // Above whatever may lie there.
-                spool.next_id = now << 20;
-                spool.fail(&error, now);
-            }
-        }
+        let found = spool.take_folder().unwrap_or_else(|error| {
+            spool.fail(&error, now);
+            Found::new()
+        });
         (spool, found)
     }
 
@@ -130,16 +125,19 @@ impl Spool {
         }
     }
 
-    /// Gives up what is too old, and tries a disk again that has taken nothing.
-    pub fn look(&mut self, now: u64, lost: &mut Vec<Lost>) {
+    /// Gives up what is too old, and tries a disk again that has taken nothing; what lies there, if that is known only now.
+    pub fn look(&mut self, now: u64, lost: &mut Vec<Lost>) -> Option<Found> {
         self.make_room(0, now, lost);
-        if self.retry_at.is_some_and(|at| at <= now) {
-            match self.recover() {
-                Ok(()) => {
-                    self.retry_at = None;
-                    tracing::info!(id = ids::SPOOL_WRITES.code, "can write to the spool again");
-                }
-                Err(_) => self.retry_at = Some(now + RETRY),
+        self.retry_at.filter(|at| *at <= now)?;
+        match self.recover(now) {
+            Ok(found) => {
+                self.retry_at = None;
+                tracing::info!(id = ids::SPOOL_WRITES.code, "can write to the spool again");
+                found
+            }
+            Err(_) => {
+                self.retry_at = Some(now + RETRY);
+                None
             }
         }
     }
@@ -282,12 +280,26 @@ impl Spool {
         }
     }
 
-    /// What is in memory is written, and the folder taken if it has not been yet.
-    fn recover(&mut self) -> io::Result<()> {
-        if !self.segments.is_locked() {
-            let there = self.segments.open()?.last().map_or(0, |id| id + 1);
-            self.next_id = self.next_id.max(there);
+    /// Takes the folder, and what lies there: behind what is in memory, if anything is.
+    fn take_folder(&mut self) -> io::Result<Found> {
+        let mut found = Found::new();
+        let ids = self.segments.open()?;
+        let has_memory = self.shelf.last().is_some();
+        if has_memory {
+            self.next_id = self.next_id.max(ids.last().map_or(0, |last| last + 1));
         }
+        for there in ids {
+            let id = if has_memory { self.next_id } else { there };
+            self.segments.rename(there, id)?;
+            self.recall(id, &mut found);
+        }
+        Ok(found)
+    }
+
+    /// What is in memory is written, and the folder taken if it has not been yet.
+    fn recover(&mut self, now: u64) -> io::Result<Option<Found>> {
+        // What is in memory has the numbers before.
+        let found = if self.segments.is_locked() { None } else { Some(self.take_folder()?) };
         let of_memory = self.shelf.segments().filter(|it| it.is_in_memory);
         let ids: Vec<_> = of_memory.map(|it| it.id).collect();
         for id in ids {
@@ -296,8 +308,8 @@ impl Spool {
         }
         // A disk that takes nothing may be one that takes small files.
         self.segments.begin(self.next_id)?;
-        self.add(super::unix_seconds(), false);
-        Ok(())
+        self.add(now, false);
+        Ok(found)
     }
 
     fn make_room(&mut self, more: u64, now: u64, lost: &mut Vec<Lost>) {

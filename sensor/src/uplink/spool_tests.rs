@@ -215,6 +215,23 @@ fn a_damaged_record_is_told_as_lost() {
 }
 
 #[test]
+fn what_lies_there_is_found_once_the_folder_is_free() {
+    let folder = Folder::new("taken");
+    let (mut first, _) = folder.open(LIMITS);
+    put(&mut first, 1..=20, 100_000);
+    let (mut second, found) = folder.open(LIMITS);
+    assert!(second.is_failing() && found.is_empty());
+    put(&mut second, 21..=22, 10);
+    assert!(second.look(NOW + RETRY, &mut Vec::new()).is_none(), "somebody has it");
+    drop(first);
+    let found = second.look(NOW + 2 * RETRY, &mut Vec::new()).expect("it is free");
+    assert_eq!(found.len(), 1);
+    let mut all = told(&mut second, &mut Vec::new());
+    all.sort_unstable();
+    assert_eq!(all, (1..=22).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_disk_that_takes_nothing_is_not_the_end() {
     let folder = Folder::new("no-disk");
     fs::write(&folder.0, "no folder").expect("a disk");

@@ -1,6 +1,6 @@
 use std::{thread, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use wanglou_testkit::{
     fleet::Fleet,
     lock, root_or_skip,
@@ -60,7 +60,7 @@ fn a_supervisor_that_is_killed_in_a_storm_leaves_all_that_it_has_kept() -> Resul
         kill(service)?;
     }
     let service = start(&fleet, &replica, &[])?;
-    wait_closed(&replica.ingest, KILLED)?;
+    wait_closed(&replica.ingest, KILLED).with_context(|| service.told().unwrap_or_default())?;
     let (status, _) = service.stop()?;
     ensure!(status.success(), "it ended with {status}");
     storm.finish()?;

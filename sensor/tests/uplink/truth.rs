@@ -19,16 +19,16 @@ const POLL: Duration = Duration::from_millis(50);
 const UNCOUNTED: [&str; 3] = ["ledger", "gap", "alert"];
 
 /// Of all that came.
-pub struct Truth {
+pub(crate) struct Truth {
     /// The books of each run.
-    pub runs: BTreeMap<Run, Balance>,
+    pub(crate) runs: BTreeMap<Run, Balance>,
     /// Events that are stored, each once.
-    pub events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
 impl Truth {
     /// Looks at what is stored: each batch is what it says, each run's books agree with it from batch to batch.
-    pub fn of(ingest: &Ingest) -> Result<Self> {
+    pub(crate) fn of(ingest: &Ingest) -> Result<Self> {
         let mut books: BTreeMap<Run, Books> = BTreeMap::new();
         let mut events = Vec::new();
         for record in ingest.records() {
@@ -51,7 +51,7 @@ impl Truth {
     }
 
     /// Every run is over, and everything is somewhere.
-    pub fn balances(&self) -> Result<()> {
+    pub(crate) fn balances(&self) -> Result<()> {
         ensure!(!self.runs.is_empty(), "there is no run");
         for (run, balance) in &self.runs {
             ensure!(balance.state == State::Balanced, "run {run:?}: {balance:?}");
@@ -66,19 +66,19 @@ impl Truth {
     }
 
     /// Lost events of all runs by a cause.
-    pub fn lost(&self, cause: &str) -> u64 {
+    pub(crate) fn lost(&self, cause: &str) -> u64 {
         let lost = self.runs.values().filter_map(|balance| balance.lost.get(cause));
         lost.flat_map(Counts::values).sum()
     }
 
     /// Lost events of all runs.
-    pub fn lost_at_all(&self) -> u64 {
+    pub(crate) fn lost_at_all(&self) -> u64 {
         let lost = self.runs.values().flat_map(|balance| balance.lost.values());
         lost.flat_map(Counts::values).sum()
     }
 
     /// Processes of a storm that have begun, as far as stored.
-    pub fn execs_of_storms(&self) -> usize {
+    pub(crate) fn execs_of_storms(&self) -> usize {
         let is_it = |event: &&Event| {
             let args = event.process.as_ref().map(|it| &it.args[..]).unwrap_or_default();
             action(event) == "exec" && args.get(1).is_some_and(|it| it == "noop")
@@ -88,7 +88,7 @@ impl Truth {
 }
 
 /// Waits until something is so of what is stored.
-pub fn wait(what: &str, mut is: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn wait(what: &str, mut is: impl FnMut() -> Result<bool>) -> Result<()> {
     let until = Instant::now() + PATIENCE;
     while !is()? {
         ensure!(Instant::now() < until, "no {what}");
@@ -98,15 +98,16 @@ pub fn wait(what: &str, mut is: impl FnMut() -> Result<bool>) -> Result<()> {
 }
 
 /// Waits until so many runs are closed.
-pub fn wait_closed(ingest: &Ingest, runs: usize) -> Result<()> {
+pub(crate) fn wait_closed(ingest: &Ingest, runs: usize) -> Result<()> {
     wait(&format!("{runs} runs that are closed"), || {
         let closed = |record: &Record| matches!(record, Record::ClosedRun(_)).then(|| id(record));
-        let closed = ingest.records().iter().filter_map(closed).map(|it| format!("{it:?}"));
+        let records = ingest.records();
+        let closed = records.iter().filter_map(closed).map(|it| format!("{it:?}"));
         Ok(closed.collect::<BTreeSet<_>>().len() >= runs)
     })
 }
 
-pub fn action(event: &Event) -> &str {
+pub(crate) fn action(event: &Event) -> &str {
     event.event.as_ref().and_then(|it| it.action.as_deref()).unwrap_or_default()
 }
 
