@@ -112,11 +112,12 @@ impl Keeping {
         }
     }
 
-    /// The next record that is to be told, once there is one.
-    pub(crate) async fn next(&self) -> Option<Telling> {
+    /// The next record that is to be told, once there is one. It counts as told: who does not wait for it has to end the
+    /// stream.
+    pub(crate) async fn next(&self) -> oneshot::Receiver<Telling> {
         let (reply, next) = oneshot::channel();
         self.ask(Ask::Next(reply)).await;
-        next.await.ok()
+        next
     }
 
     /// One has got its answer: it is stored, or will not be.

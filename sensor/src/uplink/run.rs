@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, recv};
@@ -74,11 +74,11 @@ impl Run {
         let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|it| it == ENDING));
         paths.sort();
-        paths.into_iter().filter_map(|path| Self::left_at(path, found)).collect()
+        paths.into_iter().filter_map(|path| Self::left_at(&path, found)).collect()
     }
 
-    fn left_at(path: PathBuf, found: &Found) -> Option<Self> {
-        let read = Books::open(&path, GONE)
+    fn left_at(path: &Path, found: &Found) -> Option<Self> {
+        let read = Books::open(path, GONE)
             .and_then(|books| Ok((books.boot_id().ok_or_else(no_boot)?, books)))
             .inspect_err(|error| {
                 tracing::warn!(
@@ -86,7 +86,7 @@ impl Run {
                     "{}: {error}: a run is not closed that nobody has closed before",
                     path.display()
                 );
-                let _ = fs::remove_file(&path);
+                let _ = fs::remove_file(path);
             });
         let (boot_id, books) = read.ok()?;
         let run = (boot_id.clone(), books.page().run.get());

@@ -7,7 +7,7 @@ use bytes::{BufMut as _, Bytes};
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 use prost::Message as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
@@ -81,7 +81,7 @@ where
     let path = PathAndQuery::from_static(METHOD);
     let mut answers = client.streaming(request, path, AsTheyAre).await?.into_inner();
     let mut window = Window::new(keeping.own_rate(), Instant::now());
-    let mut next: Option<Telling> = None;
+    let (mut asked, mut next): (Option<oneshot::Receiver<Telling>>, Option<Telling>) = (None, None);
     loop {
         let now = Instant::now();
         let gate = window.gate(next.as_ref().map_or(0, |next| next.bytes.len() as u64), now);
@@ -91,6 +91,9 @@ where
             _ => Stream::Open,
         };
         state.uplink(|uplink| uplink.stream = stream);
+        if next.is_none() && asked.is_none() && gate == Gate::Open {
+            asked = Some(keeping.next().await);
+        }
         tokio::select! {
             biased;
             answer = hear(&mut answers) => match answer? {
@@ -117,7 +120,8 @@ where
                 state.uplink(|uplink| uplink.sent += 1);
                 room.send(telling.bytes);
             }
-            telling = keeping.next(), if next.is_none() && gate == Gate::Open => {
+            telling = come(&mut asked), if asked.is_some() => {
+                asked = None;
                 let gone = || Status::unavailable("nobody keeps the spool any more");
                 next = Some(telling.ok_or_else(gone)?);
             }
@@ -131,6 +135,11 @@ async fn hear(answers: &mut Streaming<PublishResponse>) -> Result<Option<Message
         Some(PublishResponse { message }) => Ok(message),
         None => Err(Status::unavailable("the replica has ended it")),
     }
+}
+
+/// What was asked for. It is not lost if something else comes first.
+async fn come(asked: &mut Option<oneshot::Receiver<Telling>>) -> Option<Telling> {
+    asked.as_mut()?.await.ok()
 }
 
 async fn until(gate: Gate) {

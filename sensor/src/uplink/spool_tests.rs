@@ -126,9 +126,9 @@ fn the_oldest_becomes_lost_where_there_is_no_room() {
     while let Some(telling) = spool.next(NOW, &mut Vec::new()) {
         assert_eq!(telling.number, batches + losses + 1, "in their order");
         if telling.bytes.len() > 1_000 {
-            batches += 1
+            batches += 1;
         } else {
-            losses += 1
+            losses += 1;
         }
         let told = spool.stored(&run(), telling.number).expect("it was told");
         assert_eq!(told.is_batch, telling.bytes.len() > 1_000);

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use wanglou_api::sensor::v1::{Limits, publish_request::Record};
 use wanglou_testkit::{
     disk::SmallDisk, fleet::Fleet, ingest::Answer, lock, root_or_skip, storm, telemetry,
@@ -38,7 +38,11 @@ fn a_replica_that_is_away_misses_nothing() -> Result<()> {
     replica.break_off();
     wait_closed(&replica.ingest, 1)?;
     service.stop()?;
+    // What the end of the service has left.
+    let service = start(&fleet, &replica, &[])?;
     wait_closed(&replica.ingest, 2)?;
+    service.stop()?;
+    wait_closed(&replica.ingest, 3)?;
     let truth = Truth::of(&replica.ingest)?;
     truth.balances()?;
     ensure!(truth.execs_of_storms() == 4_000, "{} arrived", truth.execs_of_storms());
@@ -109,6 +113,7 @@ fn what_a_spool_has_no_room_for_is_told_as_lost() -> Result<()> {
     replica.ingest.limits(Some(limits(256 << 10)));
     replica.break_off();
     wait("stream", || Ok(replica.ingest.streams() > 0))?;
+    wait("room in the spool", || Ok(full()? < MB))?;
     service.stop()?;
     wait_closed(&replica.ingest, 1)?;
     let truth = Truth::of(&replica.ingest)?;
@@ -235,7 +240,7 @@ fn a_damaged_spool_is_told_as_far_as_it_can_be_read() -> Result<()> {
     replica.ingest.limits(Some(limits(256 << 10)));
     let mut service = start(&fleet, &replica, &[])?;
     service.wait_for("[WL4103]", 1)?;
-    wait_closed(&replica.ingest, 1)?;
+    wait_closed(&replica.ingest, 1).with_context(|| service.told().unwrap_or_default())?;
     service.stop()?;
     wait_closed(&replica.ingest, 2)?;
     let truth = Truth::of(&replica.ingest)?;
