@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wanglou_api::fleet::v1::host::State as HostState;
 use wanglou_api::identity::Name;
 
 use super::{Event, Settings, State};
@@ -143,6 +144,13 @@ impl State {
         for (change, outcome) in changes.iter().zip(outcomes) {
             let host = change.host();
             match (change, outcome) {
+                // What the watch is about to tell is known here already.
+                (Change::End { ended, .. }, Outcome::Done(revision))
+                    if self.watched < revision && !self.sessions.has(host) =>
+                {
+                    let is = if ended.goodbye { HostState::Gone } else { HostState::Lost };
+                    self.set_state(host, is);
+                }
                 (Change::End { .. }, _) => self.let_go(host),
                 // What the watch has told while the answer was on its way.
                 (_, outcome) => {

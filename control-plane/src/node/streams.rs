@@ -119,7 +119,10 @@ impl State {
                 Do::Register { host, session } => self.register_host(host, session),
                 Do::End { host, session, goodbye } => {
                     self.streams.remove(&session);
-                    self.set_state(&host, if goodbye { HostState::Gone } else { HostState::Lost });
+                    // That it is lost etcd has to agree to: it may be with another replica.
+                    if goodbye {
+                        self.set_state(&host, HostState::Gone);
+                    }
                     let time = clock::rfc3339(clock::now());
                     self.registry.placement.ended(&host, Ended { session, goodbye, time });
                 }
