@@ -81,6 +81,8 @@ pub(crate) struct Placement {
     due: VecDeque<Name>,
     is_due: HashSet<Name>,
     under_way: HashSet<Name>,
+    /// That are here and have no stream at the moment: another replica may have them by now.
+    away: HashSet<Name>,
     /// Of which there was nothing to write in the end.
     dropped: Vec<Name>,
 }
@@ -95,24 +97,34 @@ impl Placement {
             due: VecDeque::new(),
             is_due: HashSet::new(),
             under_way: HashSet::new(),
+            away: HashSet::new(),
             dropped: Vec::new(),
         }
     }
 
     /// A host is here.
     pub(crate) fn here(&mut self, host: &Name, here: Here) {
+        self.away.remove(host);
         self.wanted.insert(host.clone(), Wanted::Here(here));
         self.mark(host);
     }
 
+    /// A host has no stream, and may come back: what has not been written of it is not written any more, or it would be
+    /// taken from a replica where it is.
+    pub(crate) fn away(&mut self, host: &Name) {
+        self.away.insert(host.clone());
+    }
+
     /// A host is no longer here.
     pub(crate) fn ended(&mut self, host: &Name, ended: Ended) {
+        self.away.remove(host);
         self.wanted.insert(host.clone(), Wanted::Ended(ended));
         self.mark(host);
     }
 
     /// A host is another replica's now, and none of our business.
     pub(crate) fn taken(&mut self, host: &Name) {
+        self.away.remove(host);
         self.wanted.remove(host);
         self.written.remove(host);
         self.leases.remove(host);
@@ -304,6 +316,9 @@ impl Placement {
                 }
                 let same = written.filter(|written| written.session == Some(here.session));
                 let (is_repair, here) = (same.is_some(), here.clone());
+                if !is_repair && self.away.contains(host) {
+                    return Ok(None);
+                }
                 let lease = self.leases.place(host).ok_or(NoLease)?;
                 let host = host.clone();
                 Ok(Some(if is_repair {
@@ -412,6 +427,21 @@ mod tests {
         placement.here(&host(1), here(1));
         placement.ended(&host(1), ended(1));
         assert!(placement.take(120).is_empty() && placement.is_settled());
+    }
+
+    #[test]
+    fn who_has_no_stream_any_more_is_not_registered() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        placement.away(&host(1));
+        assert!(placement.take(120).is_empty());
+        placement.here(&host(1), here(2));
+        assert_eq!(commit(&mut placement, 3).len(), 1);
+        // What is there already is repaired: that takes nothing from anybody.
+        placement.away(&host(1));
+        placement.vanished(&host(1), 5);
+        let wanted = Change::Repair { host: host(1), here: here(2), lease: 7 };
+        assert_eq!(commit(&mut placement, 6), [wanted]);
     }
 
     #[test]

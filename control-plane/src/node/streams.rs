@@ -142,6 +142,9 @@ impl State {
                     self.change(&host, |it| it.duplicate_instance_ids = instances);
                 }
                 Do::Suspect { host, is } => {
+                    if is {
+                        self.registry.placement.away(&host);
+                    }
                     self.set_state(&host, if is { HostState::Suspect } else { HostState::Alive });
                 }
             }
