@@ -219,22 +219,33 @@ impl Sessions {
         ]
     }
 
-    /// Time has passed.
-    pub(crate) fn advance(&mut self, now: Millis) -> Vec<Do> {
-        let mut todo = Vec::new();
+    /// Whether somebody's time is over.
+    pub(crate) fn is_due(&self, now: Millis) -> bool {
+        self.due.first().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// Time has passed. Of a host that another replica may have, as far as anybody knows, it has passed until `known` only;
+    /// `None`: none has.
+    pub(crate) fn advance(&mut self, now: Millis, known: Option<Millis>) -> Vec<Do> {
+        let (mut todo, mut later) = (Vec::new(), Vec::new());
         while let Some((at, _)) = self.due.first()
             && *at <= now
-            && let Some((_, host)) = self.due.pop_first()
+            && let Some((at, host)) = self.due.pop_first()
         {
             let Some(session) = self.by_host.get_mut(&host) else { continue };
-            if session.broken.is_some_and(|until| now >= until) {
-                todo.extend(self.end(&host, false));
+            if let Some(until) = session.broken.filter(|until| now >= *until) {
+                if known.is_some_and(|known| known >= until) {
+                    todo.extend(self.end(&host, false));
+                } else {
+                    later.push((at, host));
+                }
             } else if session.waiting.as_ref().is_some_and(|(_, since)| now >= since + PROBE_MS)
                 && let Some((waiting, _)) = session.waiting.take()
             {
                 todo.extend(self.replace(&host, waiting));
             }
         }
+        self.due.extend(later);
         todo
     }
 
@@ -380,9 +391,18 @@ mod tests {
     fn who_does_not_come_back_is_lost_after_the_grace() {
         let mut sessions = one();
         assert_eq!(sessions.broken(&host(), 1, 100), [suspect(true)]);
-        assert!(sessions.advance(5_099).is_empty());
-        assert_eq!(sessions.advance(5_100), [end(1, false)]);
+        assert!(sessions.advance(5_099, Some(5_099)).is_empty());
+        assert_eq!(sessions.advance(5_100, Some(5_100)), [end(1, false)]);
         assert_eq!((sessions.len(), sessions.due.len()), (0, 0));
+    }
+
+    #[test]
+    fn nobody_is_lost_while_another_replica_may_have_it() {
+        let mut sessions = one();
+        sessions.broken(&host(), 1, 100);
+        assert!(sessions.advance(9_000, None).is_empty());
+        assert!(sessions.advance(9_000, Some(5_099)).is_empty() && sessions.is_due(9_000));
+        assert_eq!(sessions.advance(9_100, Some(5_100)), [end(1, false)]);
     }
 
     #[test]
@@ -390,8 +410,8 @@ mod tests {
         let mut sessions = one();
         sessions.broken(&host(), 1, 0);
         sessions.waits(&host(), 18_000);
-        assert!(sessions.advance(22_999).is_empty());
-        assert_eq!(sessions.advance(23_000), [end(1, false)]);
+        assert!(sessions.advance(22_999, Some(22_999)).is_empty());
+        assert_eq!(sessions.advance(23_000, Some(23_000)), [end(1, false)]);
     }
 
     #[test]
@@ -399,7 +419,7 @@ mod tests {
         let mut sessions = one();
         sessions.broken(&host(), 1, 100);
         assert_eq!(sessions.hello(&host(), 2, "a".to_owned(), 200), [register(2), suspect(false)]);
-        assert!(sessions.advance(60_000).is_empty());
+        assert!(sessions.advance(60_000, Some(60_000)).is_empty());
         assert!(sessions.broken(&host(), 1, 60_001).is_empty());
         assert_eq!(sessions.of(&host()), Some(2));
     }
@@ -434,7 +454,7 @@ mod tests {
     fn a_machine_that_lost_its_power_is_no_twin_of_itself() {
         let mut sessions = one();
         sessions.hello(&host(), 2, "b".to_owned(), 10);
-        assert_eq!(sessions.advance(10_010), [register(2), Do::Close { stream: 1 }]);
+        assert_eq!(sessions.advance(10_010, Some(10_010)), [register(2), Do::Close { stream: 1 }]);
         let mut sessions = one();
         sessions.hello(&host(), 2, "b".to_owned(), 10);
         assert_eq!(sessions.broken(&host(), 1, 20), [register(2), Do::Close { stream: 1 }]);
@@ -478,7 +498,7 @@ mod tests {
         let mut sessions = one();
         assert_eq!(sessions.moves(&host(), 1, 0), [suspect(true)]);
         assert!(sessions.broken(&host(), 1, 10).is_empty());
-        assert!(sessions.advance(MOVE_MS - 1).is_empty());
+        assert!(sessions.advance(MOVE_MS - 1, Some(MOVE_MS - 1)).is_empty());
         assert_eq!(sessions.taken(&host(), "a"), [left()]);
     }
 
@@ -487,7 +507,7 @@ mod tests {
         let mut sessions = one();
         assert_eq!(sessions.taken(&host(), "a"), [Do::Close { stream: 1 }, left()]);
         assert!(sessions.broken(&host(), 1, 10).is_empty());
-        assert!(sessions.advance(100_000).is_empty());
+        assert!(sessions.advance(100_000, Some(100_000)).is_empty());
     }
 
     proptest! {
@@ -517,7 +537,7 @@ mod tests {
                     (3, Some(id)) => { open.remove(&id); sessions.goodbye(&host(), id) }
                     (_, Some(id)) => sessions.answered(&host(), id),
                 };
-                for one in todo.into_iter().chain(sessions.advance(now)) {
+                for one in todo.into_iter().chain(sessions.advance(now, Some(now))) {
                     match one {
                         Do::Register { session, .. } => current = Some(session),
                         Do::End { session, .. } => prop_assert_eq!(current.take(), Some(session)),
@@ -532,7 +552,7 @@ mod tests {
             }
             for _ in 0..4 {
                 now += PROBE_MS;
-                sessions.advance(now);
+                sessions.advance(now, Some(now));
             }
             prop_assert_eq!(sessions.len(), 0);
         }

@@ -13,6 +13,7 @@ use wanglou_api::sensor::v1::control_request::Message as Said;
 use wanglou_api::sensor::v1::{Command, ControlResponse, Hello};
 use wanglou_api::signing::OrderError;
 
+use crate::fleet::Millis;
 use crate::fleet::leases::LeaseId;
 use crate::fleet::orders::{Key, Known};
 use crate::fleet::placement::{Change, Outcome};
@@ -52,6 +53,8 @@ pub(crate) enum Event {
     Watched(Told),
     /// It fails, and is tried again.
     Blind(StoreError),
+    /// Whether etcd has answered at once, when it was asked at this time.
+    Answers(bool, Millis),
     /// A lease was granted, or not.
     Granted(Result<LeaseId, StoreError>),
     /// Leases were renewed; these are no more.

@@ -3,11 +3,12 @@
 //! ```text
 //! streams   of hosts ──▶ sessions ──▶ what etcd is to say     registry   leases and batches ──▶ etcd
 //! watched   etcd's changes ──▶ the view of the fleet          given   orders: from operators, peers and etcd to hosts
-//! commands   once, now, and what came of it
+//! commands   once, now, and what came of it                  answers   whether etcd does
 //! ```
 //!
 //! It waits for nothing: what takes time is done by others, who tell it when they are done.
 
+mod answers;
 mod commands;
 mod event;
 mod given;
@@ -40,6 +41,7 @@ use crate::journal::Journal;
 use crate::log::ids;
 use crate::store::Store;
 use crate::view::View;
+use answers::Answers;
 use commands::Commands;
 use registry::Registry;
 use streams::Stream;
@@ -91,6 +93,7 @@ struct State {
     sessions: Sessions,
     streams: BTreeMap<StreamId, Stream>,
     registry: Registry,
+    answers: Answers,
     orders: Orders,
     /// All of them, for peers.
     told_orders: watch::Sender<Arc<[SignedOrder]>>,
@@ -145,6 +148,7 @@ fn prepare(
         counters: Arc::clone(counters),
         sessions: Sessions::default(),
         streams: BTreeMap::new(),
+        answers: Answers::default(),
         orders: Orders::default(),
         told_orders,
         is_writing_order: false,
@@ -215,6 +219,7 @@ impl State {
                 tracing::warn!(id = ids::ETCD_SILENT.code, %error, "etcd does not answer: what is known of other hosts stays as it is");
                 self.view.write().hosts.see(false, now);
             }
+            Event::Answers(has, asked) => self.answers.answered(has, asked),
             Event::Granted(lease) => self.granted(lease),
             Event::Renewed(gone) => self.renewed(gone),
             Event::Committed(batch, outcomes) => self.committed(batch, outcomes),
@@ -241,13 +246,25 @@ impl State {
         }
     }
 
+    /// Has etcd answer, when it is time or a suspect's time is over.
+    fn ask_etcd(&mut self, now: Millis) {
+        if self.answers.ask(self.sessions.is_due(now), now) {
+            let (store, node) = (self.store.clone(), self.node.clone());
+            tokio::spawn(async move {
+                let has = store.answers().await;
+                node.tell(Event::Answers(has, now)).await;
+            });
+        }
+    }
+
     fn look(&mut self, now: Millis) {
         self.counters.looks();
         // Who waits for a handshake may be any of those that are suspect.
         if !self.counters.is_crowded() {
-            let todo = self.sessions.advance(now);
+            let todo = self.sessions.advance(now, self.answers.until());
             self.carry_out(todo);
         }
+        self.ask_etcd(now);
         let lost = self.view.write().hosts.advance(now);
         self.changed.extend(lost);
         self.register();

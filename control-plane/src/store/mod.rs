@@ -38,6 +38,8 @@ use crate::fleet::placement::{Change, Outcome};
 
 /// Time for an answer, but to a watch.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// An etcd that is well answers within this.
+const PROMPTLY: Duration = Duration::from_secs(1);
 
 /// A way to etcd.
 #[derive(Clone)]
@@ -106,6 +108,13 @@ impl Store {
     /// Changes live keys: at most [`live::BATCH`], no host twice.
     pub(crate) async fn commit(&self, batch: &[Change]) -> Result<Vec<Outcome>, StoreError> {
         in_time(live::commit(&*self.etcd, &self.folder, &self.replica, batch)).await
+    }
+
+    /// Whether etcd decides, and soon: it has to ask its quorum for this.
+    pub(crate) async fn answers(&self) -> bool {
+        let us = self.folder.key(Kind::Replica, self.replica.as_str());
+        let answer = tokio::time::timeout(PROMPTLY, self.etcd.range(Range::one(&us)));
+        answer.await.is_ok_and(|answer| answer.is_ok())
     }
 
     /// Gives a host other labels, if its record is still the one of this revision.
