@@ -19,7 +19,7 @@ use super::lock;
 use super::truth::Host;
 use super::world::World;
 use crate::fleet::Millis;
-use crate::fleet::hosts::UNKNOWN_MS;
+use crate::fleet::hosts::{Entry, UNKNOWN_MS};
 use crate::fleet::sessions::{GRACE_MS, MOVE_MS};
 use crate::view::state_name;
 
@@ -53,16 +53,25 @@ impl fmt::Display for Finding {
 #[derive(Default)]
 struct Said {
     state: State,
+    /// At which revision it was put live, as far as this replica has heard.
+    live: i64,
     /// For how long, in calm time, it has been another than it should.
     stale: Millis,
     missed: Millis,
 }
 
-/// When it was last true that a host was lost or gone, in calm time.
+/// When it was last true that a host was lost, or gone.
 #[derive(Clone, Copy, Default)]
 struct Excuse {
-    lost: Option<Millis>,
-    gone: Option<Millis>,
+    lost: Option<Moment>,
+    gone: Option<Moment>,
+}
+
+/// In calm time, and by etcd's revision: who has heard that a host was put live after that knows better.
+#[derive(Clone, Copy)]
+struct Moment {
+    calm: Millis,
+    revision: i64,
 }
 
 pub(super) struct Check {
@@ -84,11 +93,12 @@ impl Check {
         self.looked = now;
         let is_calm = world.infra.is_calm();
         self.calm += if is_calm { step } else { 0 };
+        let revision = lock(&world.model).revision();
         for (h, host) in lock(&world.hosts).iter_mut().enumerate() {
             for machine in &mut host.machines {
                 machine.look(&world.replicas, now);
             }
-            self.excuse(h, host, now);
+            self.excuse(h, host, revision, now);
             for (r, replica) in world.replicas.iter().enumerate() {
                 let Some(view) = replica.view().filter(|_| replica.is_awake()) else {
                     self.said.remove(&(r, h));
@@ -105,7 +115,12 @@ impl Check {
                     world.trace.note(Some(&host.name), what);
                 }
                 let excuse = self.excuses[h];
-                let is_excused = |at: Option<Millis>| at.is_some_and(|at| self.calm <= at + LAG);
+                let live = view.hosts.get(&host.name).and_then(Entry::live);
+                let knew = said.live;
+                said.live = live.map_or(knew, |it| it.revision);
+                let is_excused = |at: Option<Moment>| {
+                    at.is_some_and(|at| self.calm <= at.calm + LAG && knew <= at.revision)
+                };
                 let is_here = host.machines.iter().any(super::truth::Machine::is_here);
                 let is_there = matches!(state, State::Alive | State::Stopped);
                 let counts = is_calm && !is_frozen;
@@ -126,7 +141,8 @@ impl Check {
         Ok(())
     }
 
-    fn excuse(&mut self, h: usize, host: &Host, now: Millis) {
+    fn excuse(&mut self, h: usize, host: &Host, revision: i64, now: Millis) {
+        let moment = Moment { calm: self.calm, revision };
         let excuse = &mut self.excuses[h];
         let until = GRACE_MS + DEATH + UNKNOWN_MS;
         let is_lost = |away: Millis| (AWAY..until).contains(&away);
@@ -134,10 +150,10 @@ impl Check {
         let are_all = host.machines.iter().all(|it| !it.is_here());
         let mut away = host.machines.iter().filter_map(|it| it.away(now));
         if away.any(|away| is_lost(away) || are_all && away >= AWAY) {
-            excuse.lost = Some(self.calm);
+            excuse.lost = Some(moment);
         }
         if host.machines.iter().any(|it| it.said_goodbye) {
-            excuse.gone = Some(self.calm);
+            excuse.gone = Some(moment);
         }
     }
 

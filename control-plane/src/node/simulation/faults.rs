@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::etcd::Weather;
 use super::link::Link;
 use super::lock;
+use super::replica::Replica;
 use super::world::World;
 use crate::clock;
 
@@ -59,10 +60,10 @@ impl Fault {
                 replica.sleep(false);
                 self.note(format!("{name} goes on"));
             }
-            3 => self.weather(&replica.weather, Weather::CUT, lasts, &name).await,
+            3 => self.weather(&replica, Weather::CUT, lasts).await,
             4 => {
                 let weather = Weather { loss: 0.3, twice: 0.3, delay: Duration::from_secs(3) };
-                self.weather(&replica.weather, weather, lasts, &name).await;
+                self.weather(&replica, weather, lasts).await;
             }
             5 | 6 => {
                 self.note(format!("etcd has no quorum for {lasts:?}"));
@@ -94,17 +95,12 @@ impl Fault {
         }
     }
 
-    async fn weather(
-        &self,
-        of: &std::sync::Mutex<Weather>,
-        weather: Weather,
-        lasts: Duration,
-        name: &wanglou_api::identity::Name,
-    ) {
+    async fn weather(&self, replica: &Replica, weather: Weather, lasts: Duration) {
+        let name = &replica.name;
         self.note(format!("the way of {name} to etcd: {weather:?} for {lasts:?}"));
-        *lock(of) = weather;
+        replica.set_weather(weather);
         sleep(lasts).await;
-        *lock(of) = Weather::FAIR;
+        replica.set_weather(Weather::FAIR);
         self.note(format!("the way of {name} to etcd is fair"));
     }
 

@@ -13,7 +13,9 @@ use wanglou_api::sensor::v1::Hello;
 use super::etcd::{Model, Way, Weather};
 use super::link::{Link, Stream, Wire, open};
 use super::lock;
+use crate::clock;
 use crate::counters::Counters;
+use crate::fleet::Millis;
 use crate::journal::Journal;
 use crate::node::{Event, Node, Settings, prepare, run, watched};
 use crate::store::Store;
@@ -21,6 +23,8 @@ use crate::store::presence::{self, Stage};
 use crate::view::View;
 
 pub(super) const LEASE: Duration = Duration::from_secs(10);
+/// Until all is told again that was not heard, ms.
+const AGAIN: Millis = 7_000;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Whether a replica runs, for those of its parts that do not when it is stopped.
@@ -49,7 +53,9 @@ impl Awake {
 
 pub(super) struct Replica {
     pub(super) name: Name,
-    pub(super) weather: Arc<Mutex<Weather>>,
+    weather: Arc<Mutex<Weather>>,
+    /// Since when its way to etcd has been fair.
+    fair_since: AtomicU64,
     hosts_per_lease: usize,
     model: Arc<Mutex<Model>>,
     journal: Journal,
@@ -80,6 +86,7 @@ impl Replica {
         Self {
             name,
             weather: Arc::new(Mutex::new(Weather::FAIR)),
+            fair_since: AtomicU64::new(0),
             hosts_per_lease,
             model: Arc::clone(model),
             journal: journal.clone(),
@@ -143,9 +150,16 @@ impl Replica {
         *self.awake.borrow()
     }
 
-    /// etcd hears nothing of it, or not all.
+    pub(super) fn set_weather(&self, weather: Weather) {
+        *lock(&self.weather) = weather;
+        self.fair_since.store(clock::millis(), Ordering::Relaxed);
+    }
+
+    /// etcd hears nothing of it, or not all, or has yet to be told again what it has not heard.
     pub(super) fn is_mute(&self) -> bool {
-        *lock(&self.weather) != Weather::FAIR
+        let fair_since = self.fair_since.load(Ordering::Relaxed);
+        let is_told = fair_since == 0 || clock::millis() >= fair_since + AGAIN;
+        *lock(&self.weather) != Weather::FAIR || !is_told
     }
 
     pub(super) fn is_up(&self) -> bool {
