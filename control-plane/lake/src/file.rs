@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -20,6 +20,15 @@ const BATCH_BYTES: usize = 16 << 20;
 
 /// Columns of which is asked by value: a bloom filter says which row groups have it.
 const ASKED: [&[&str]; 2] = [&["process", "entity_id"], &["host", "id"]];
+
+/// Columns whose values are near the one before, and hardly ever the same: a difference is shorter than an entry.
+const RISING: [&[&str]; 5] = [
+    &["@timestamp"],
+    &["event", "sequence"],
+    &["process", "start"],
+    &["process", "end"],
+    &["event", "end"],
+];
 
 /// Events of one partition, as they come.
 #[derive(Debug, Default)]
@@ -91,9 +100,12 @@ impl Writer {
             .set_offset_index_disabled(true)
             .set_sorting_columns(Some(vec![by_time]));
         for column in ASKED {
-            let path = column.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
-            let path = ColumnPath::new(path);
-            properties = properties.set_column_bloom_filter_enabled(path, true);
+            properties = properties.set_column_bloom_filter_enabled(path(column), true);
+        }
+        for column in RISING {
+            let (column, encoding) = (path(column), Encoding::DELTA_BINARY_PACKED);
+            properties = properties.set_column_dictionary_enabled(column.clone(), false);
+            properties = properties.set_column_encoding(column, encoding);
         }
         let options = ArrowWriterOptions::new()
             .with_properties(properties.build())
@@ -110,4 +122,8 @@ impl Writer {
     pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
         Ok(self.writer.into_inner()?)
     }
+}
+
+fn path(column: &[&str]) -> ColumnPath {
+    ColumnPath::new(column.iter().map(|part| (*part).to_owned()).collect())
 }
