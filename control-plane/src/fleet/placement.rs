@@ -109,8 +109,8 @@ impl Placement {
         self.mark(host);
     }
 
-    /// A host has no stream, and may come back: what has not been written of it is not written any more, or it would be
-    /// taken from a replica where it is.
+    /// A host has no stream, and may come back: what has not been written of it is written no more, but where our own key
+    /// still is, or it would be taken from a replica where it is.
     pub(crate) fn away(&mut self, host: &Name) {
         self.away.insert(host.clone());
     }
@@ -314,11 +314,12 @@ impl Placement {
                 if self.says_what_is_wanted(host) {
                     return Ok(None);
                 }
-                let same = written.filter(|written| written.session == Some(here.session));
-                let (is_repair, here) = (same.is_some(), here.clone());
-                if !is_repair && self.away.contains(host) {
+                let is_away = self.away.contains(host);
+                if is_away && written.is_none() {
                     return Ok(None);
                 }
+                let is_same = written.is_some_and(|it| it.session == Some(here.session));
+                let (is_repair, here) = (is_same || is_away, here.clone());
                 let lease = self.leases.place(host).ok_or(NoLease)?;
                 let host = host.clone();
                 Ok(Some(if is_repair {
@@ -329,8 +330,11 @@ impl Placement {
             }
             Wanted::Ended(ended) => {
                 if let Some(written) = written {
-                    let (host, lease) = (host.clone(), written.lease);
-                    return Ok(Some(Change::End { host, lease, ended: ended.clone() }));
+                    // A later stream of which nothing was written does not end the one that was.
+                    let session = written.session.unwrap_or(ended.session);
+                    let (lease, ended) = (written.lease, Ended { session, ..ended.clone() });
+                    self.wanted.insert(host.clone(), Wanted::Ended(ended.clone()));
+                    return Ok(Some(Change::End { host: host.clone(), lease, ended }));
                 }
                 // It came and went before anything was written.
                 self.wanted.remove(host);
@@ -442,6 +446,18 @@ mod tests {
         placement.vanished(&host(1), 5);
         let wanted = Change::Repair { host: host(1), here: here(2), lease: 7 };
         assert_eq!(commit(&mut placement, 6), [wanted]);
+    }
+
+    #[test]
+    fn what_ends_is_the_stream_that_is_written() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        commit(&mut placement, 3);
+        placement.here(&host(1), here(2));
+        placement.ended(&host(1), ended(2));
+        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        assert_eq!(commit(&mut placement, 4), [wanted]);
+        assert!(placement.is_settled() && placement.take_dropped().is_empty());
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Check {
             for machine in &mut host.machines {
                 machine.look(&world.replicas, now);
             }
-            self.excuse(h, host, revision, now);
+            self.excuse(h, host, revision);
             for (r, replica) in world.replicas.iter().enumerate() {
                 let Some(view) = replica.view().filter(|_| replica.is_awake()) else {
                     self.said.remove(&(r, h));
@@ -141,14 +141,14 @@ impl Check {
         Ok(())
     }
 
-    fn excuse(&mut self, h: usize, host: &Host, revision: i64, now: Millis) {
+    fn excuse(&mut self, h: usize, host: &Host, revision: i64) {
         let moment = Moment { calm: self.calm, revision };
         let excuse = &mut self.excuses[h];
         let until = GRACE_MS + DEATH + UNKNOWN_MS;
         let is_lost = |away: Millis| (AWAY..until).contains(&away);
         // Of one machine of two, what it was ends some day; of all of them it stays.
         let are_all = host.machines.iter().all(|it| !it.is_here());
-        let mut away = host.machines.iter().filter_map(|it| it.away(now));
+        let mut away = host.machines.iter().filter_map(|it| it.away());
         if away.any(|away| is_lost(away) || are_all && away >= AWAY) {
             excuse.lost = Some(moment);
         }

@@ -6,6 +6,9 @@ use super::link::{Link, Wire};
 use super::replica::Replica;
 use crate::fleet::Millis;
 
+/// Who is here for a shorter time may be away again before anybody is told.
+const MOMENT: Millis = 2_000;
+
 /// A machine of a host; most hosts have one.
 #[derive(Debug, Default)]
 pub(super) struct Machine {
@@ -13,10 +16,13 @@ pub(super) struct Machine {
     at: Option<(usize, Wire)>,
     /// It was welcomed once.
     has_been: bool,
-    /// It said goodbye, and has not been welcomed since.
+    /// It said goodbye, and has not been heard since.
     pub(super) said_goodbye: bool,
-    /// Since when no replica can hear it.
-    away_since: Option<Millis>,
+    /// For how long no replica has heard it since one did for more than a moment.
+    away: Option<Millis>,
+    /// Since when one does.
+    heard_since: Option<Millis>,
+    looked: Millis,
 }
 
 /// A host.
@@ -29,7 +35,7 @@ pub(super) struct Host {
 impl Machine {
     pub(super) fn welcomed(&mut self, replica: usize, wire: &Wire) {
         self.at = Some((replica, wire.clone()));
-        (self.has_been, self.said_goodbye) = (true, false);
+        self.has_been = true;
     }
 
     pub(super) fn left(&mut self) {
@@ -45,19 +51,25 @@ impl Machine {
 
     /// Looks, at a time.
     pub(super) fn look(&mut self, replicas: &[std::sync::Arc<Replica>], now: Millis) {
+        let step = now - std::mem::replace(&mut self.looked, now);
         if self.is_heard(replicas) {
-            self.away_since = None;
+            let since = *self.heard_since.get_or_insert(now);
+            self.said_goodbye = false;
+            if now - since >= MOMENT {
+                self.away = None;
+            }
         } else if self.has_been {
-            self.away_since.get_or_insert(now);
+            self.heard_since = None;
+            self.away = Some(self.away.unwrap_or_default() + step);
         }
     }
 
     /// For how long nobody has heard of it; `None`: somebody does, or nobody ever has.
-    pub(super) fn away(&self, now: Millis) -> Option<Millis> {
-        self.away_since.map(|since| now - since)
+    pub(super) fn away(&self) -> Option<Millis> {
+        self.away
     }
 
     pub(super) fn is_here(&self) -> bool {
-        self.has_been && self.away_since.is_none()
+        self.heard_since.is_some()
     }
 }

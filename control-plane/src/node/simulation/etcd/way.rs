@@ -19,6 +19,8 @@ use crate::store::etcd::{Done, Etcd, Page, Range, Txn, Watching};
 const HELD: Duration = Duration::from_secs(7);
 /// Of what it gave up, half is decided all the same, within so long.
 const LATE: Duration = Duration::from_secs(30);
+/// What is made twice is made again within so long.
+const TWICE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What the way is like.
@@ -77,7 +79,7 @@ impl Way {
         let (weather, mut random) = (*lock(&self.weather), lock(&self.random));
         let mut part = |most: Duration| most.mul_f64(random.f64());
         let (there, back) = (part(weather.delay), part(weather.delay));
-        let later = part(LATE / 3);
+        let later = part(TWICE);
         Trip {
             there,
             back,
