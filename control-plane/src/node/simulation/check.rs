@@ -16,7 +16,7 @@ use wanglou_api::fleet::v1::host::State;
 use wanglou_api::identity::Name;
 
 use super::lock;
-use super::truth::Host;
+use super::truth::{Host, Machine};
 use super::world::World;
 use crate::fleet::Millis;
 use crate::fleet::hosts::{Entry, UNKNOWN_MS};
@@ -121,7 +121,7 @@ impl Check {
                 let is_excused = |at: Option<Moment>| {
                     at.is_some_and(|at| self.calm <= at.calm + LAG && knew <= at.revision)
                 };
-                let is_here = host.machines.iter().any(super::truth::Machine::is_here);
+                let is_here = host.machines.iter().any(Machine::is_here);
                 let is_there = matches!(state, State::Alive | State::Stopped);
                 let counts = is_calm && !is_frozen;
                 let count = |of: Millis, is: bool| if counts && is { of + step } else { 0 };
@@ -148,7 +148,7 @@ impl Check {
         let is_lost = |away: Millis| (AWAY..until).contains(&away);
         // Of one machine of two, what it was ends some day; of all of them it stays.
         let are_all = host.machines.iter().all(|it| !it.is_here());
-        let mut away = host.machines.iter().filter_map(|it| it.away());
+        let mut away = host.machines.iter().filter_map(Machine::away);
         if away.any(|away| is_lost(away) || are_all && away >= AWAY) {
             excuse.lost = Some(moment);
         }
@@ -160,7 +160,7 @@ impl Check {
     /// In the end all say the same, and it is so.
     pub(super) fn end(&self, world: &World, now: Millis) -> Result<(), Finding> {
         for (h, host) in lock(&world.hosts).iter().enumerate() {
-            let is_here = host.machines.iter().any(super::truth::Machine::is_here);
+            let is_here = host.machines.iter().any(Machine::is_here);
             for (r, replica) in world.replicas.iter().enumerate() {
                 let said = self.said.get(&(r, h)).map_or(State::Unspecified, |said| said.state);
                 let is_so = match said {

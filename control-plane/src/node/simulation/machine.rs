@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, sleep_until};
 use wanglou_api::identity::Name;
 use wanglou_api::sensor::v1::control_request::Message;
@@ -11,7 +12,7 @@ use wanglou_api::sensor::v1::control_response::Message as Said;
 use wanglou_api::sensor::v1::goodbye::Reason;
 use wanglou_api::sensor::v1::{Goodbye, Heartbeat, Hello};
 
-use super::link::{LOOK, Link, Stream, late, patience};
+use super::link::{LOOK, Link, Stream, Wire, late, patience};
 use super::truth;
 use super::world::World;
 use crate::node::Event;
@@ -24,6 +25,10 @@ const RETRY: Duration = Duration::from_millis(500);
 const HANDSHAKE: Duration = Duration::from_millis(100);
 /// After a call that nobody answers.
 const CALL: Duration = Duration::from_secs(2);
+/// For how long a host is away that comes back soon, one that does not, and one of which nobody knows any more, at most.
+const SOON: Duration = Duration::from_secs(3);
+const LATER: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(150);
 /// Of a host that is on its way to another replica.
 const MOVES: Duration = Duration::from_secs(8);
 
@@ -34,6 +39,13 @@ pub(super) struct Machine {
     pub(super) number: usize,
     pub(super) name: Name,
     pub(super) random: Rng,
+}
+
+/// The stream that it has.
+struct To<'s> {
+    at: &'s Name,
+    wire: &'s Wire,
+    say: &'s Sender<Message>,
 }
 
 /// How a stream is over.
@@ -174,65 +186,62 @@ impl Machine {
                 if self.world.is_quiet() {
                     continue;
                 }
-                let soon = self.part(Duration::from_secs(3));
-                let later = self.part(Duration::from_secs(30));
-                match self.random.u8(..10) {
-                    0 | 1 => {
-                        self.note(&format!("{instance} breaks its stream to {at}"));
-                        wire.set(Link::Broken);
-                        return Over::Again(soon);
-                    }
-                    2 => {
-                        self.note(&format!("{instance} loses its network for {later:?}"));
-                        wire.set(Link::Broken);
-                        return Over::Again(later);
-                    }
-                    3 => {
-                        self.note(&format!("{instance} is not heard for {later:?}"));
-                        wire.set(Link::Stalled);
-                        stalls_until = Some(now + later);
-                    }
-                    4 => {
-                        self.note(&format!("{instance} is killed, for {later:?}"));
-                        wire.set(Link::Broken);
-                        return Over::Ended(later);
-                    }
-                    5 => {
-                        self.note(&format!("{instance} loses its power, for {later:?}"));
-                        wire.set(Link::Stalled);
-                        return Over::Ended(later);
-                    }
-                    6 => {
-                        self.note(&format!("{instance} says goodbye, for {later:?}"));
-                        self.truth(|it| it.said_goodbye = true);
-                        self.say(&say, goodbye(Reason::Ended));
-                        return Over::Ended(later);
-                    }
-                    7 => {
-                        self.note(&format!("{instance} moves away from {at}"));
-                        self.say(&say, goodbye(Reason::Moves));
-                        return Over::Again(self.part(MOVES));
-                    }
-                    8 => {
-                        self.note(&format!(
-                            "{instance} leaves a stream to {at} that is not closed"
-                        ));
-                        wire.set(Link::Stalled);
-                        return Over::Again(self.part(RETRY));
-                    }
-                    _ => {
-                        self.note(&format!("{instance} flaps"));
-                        wire.set(Link::Broken);
-                        *flaps = self.random.u32(2..8);
-                        return Over::Again(self.part(RETRY));
-                    }
+                let (to, stalls) = (To { at: &at, wire: &wire, say: &say }, &mut stalls_until);
+                if let Some(over) = self.happen(instance, &to, flaps, stalls) {
+                    return over;
                 }
             }
         }
     }
 
+    /// Something that happens to machines and their streams; how the stream is over, if it is.
+    fn happen(
+        &mut self,
+        instance: &str,
+        to: &To<'_>,
+        flaps: &mut u32,
+        stalls_until: &mut Option<Instant>,
+    ) -> Option<Over> {
+        let most = if self.random.u8(..4) == 0 { LONG } else { LATER };
+        let (soon, later) = (self.part(SOON), self.part(most));
+        let To { at, wire, say } = to;
+        let (what, link, over) = match self.random.u8(..10) {
+            0 | 1 => (format!("breaks its stream to {at}"), Link::Broken, Over::Again(soon)),
+            2 => (format!("loses its network for {later:?}"), Link::Broken, Over::Again(later)),
+            3 => {
+                self.note(&format!("{instance} is not heard for {later:?}"));
+                wire.set(Link::Stalled);
+                *stalls_until = Some(Instant::now() + later);
+                return None;
+            }
+            4 => (format!("is killed, for {later:?}"), Link::Broken, Over::Ended(later)),
+            5 => (format!("loses its power, for {later:?}"), Link::Stalled, Over::Ended(later)),
+            6 => {
+                self.truth(|it| it.said_goodbye = true);
+                self.say(say, goodbye(Reason::Ended));
+                (format!("says goodbye, for {later:?}"), Link::Open, Over::Ended(later))
+            }
+            7 => {
+                self.say(say, goodbye(Reason::Moves));
+                let over = Over::Again(self.part(MOVES));
+                (format!("moves away from {at}"), Link::Open, over)
+            }
+            8 => {
+                let over = Over::Again(self.part(RETRY));
+                (format!("leaves a stream to {at} that is not closed"), Link::Stalled, over)
+            }
+            _ => {
+                *flaps = self.random.u32(2..8);
+                ("flaps".to_owned(), Link::Broken, Over::Again(self.part(RETRY)))
+            }
+        };
+        self.note(&format!("{instance} {what}"));
+        wire.set(link);
+        Some(over)
+    }
+
     /// A replica that takes nothing is left when its silence is seen.
-    fn say(&self, to: &tokio::sync::mpsc::Sender<Message>, message: Message) {
+    fn say(&self, to: &Sender<Message>, message: Message) {
         if to.try_send(message).is_err() {
             self.note("says what nobody takes");
         }

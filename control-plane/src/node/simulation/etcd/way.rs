@@ -20,7 +20,7 @@ const HELD: Duration = Duration::from_secs(7);
 /// Of what it gave up, half is decided all the same, within so long.
 const LATE: Duration = Duration::from_secs(30);
 /// What is made twice is made again within so long.
-const TWICE: Duration = Duration::from_secs(2);
+const TWICE: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What the way is like.
