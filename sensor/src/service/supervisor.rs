@@ -476,8 +476,10 @@ fn keep(config: &Config, state: &State) -> Option<Keeping> {
     }
     let keeping = Keeping::start(config.state_directory.clone(), config.uplink, state.clone());
     let off = |error: &std::io::Error| {
-        let id = ids::SPOOL_OFF.code;
-        tracing::error!(id, "cannot keep a spool: {error}: see limits on processes and open files");
+        tracing::error!(
+            id = ids::SPOOL_OFF.code,
+            "cannot keep a spool: {error}: see limits on processes and open files"
+        );
     };
     keeping.inspect_err(off).ok()
 }
