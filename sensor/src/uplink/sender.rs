@@ -2,6 +2,7 @@
 //! connection. Records come as they lie in the spool and are passed on as they are.
 
 use std::error::Error;
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes};
 use hyper::Uri;
@@ -21,10 +22,13 @@ use wanglou_api::sensor::v1::{PublishResponse, RecordId};
 use super::keeper::Keeping;
 use super::spool::Telling;
 use super::window::{Gate, Window};
+use crate::image;
 use crate::log::ids;
 use crate::telemetry::{State, Stream};
 
 const METHOD: &str = "/wanglou.sensor.v1.TelemetryService/Publish";
+/// Memory is given back so often at most: what comes again costs a fault for each page of it.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 /// An answer is small, bytes.
 const MAX_ANSWER: usize = 8 << 10;
 
@@ -81,6 +85,7 @@ where
     let path = PathAndQuery::from_static(METHOD);
     let mut answers = client.streaming(request, path, AsTheyAre).await?.into_inner();
     let mut window = Window::new(keeping.own_rate(), Instant::now());
+    let mut given_back = Instant::now();
     let (mut asked, mut next): (Option<oneshot::Receiver<Telling>>, Option<Telling>) = (None, None);
     loop {
         let now = Instant::now();
@@ -98,7 +103,14 @@ where
             biased;
             answer = hear(&mut answers) => match answer? {
                 Some(Message::Limits(limits)) => window.limit(limits, Instant::now()),
-                Some(Message::Stored(id)) if window.answer(&id) => keeping.answer(id, None).await,
+                Some(Message::Stored(id)) if window.answer(&id) => {
+                    keeping.answer(id, None).await;
+                    if window.is_empty() && given_back.elapsed() >= GIVE_BACK {
+                        // Until the next batch nobody needs the code of all this.
+                        image::give_back();
+                        given_back = Instant::now();
+                    }
+                }
                 Some(Message::Refused(refused)) => {
                     if let Some(id) = refused.id && window.answer(&id) {
                         keeping.answer(id, Some(refused.reason)).await;

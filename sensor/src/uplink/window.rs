@@ -91,6 +91,11 @@ impl Window {
         }
     }
 
+    /// Whether everything that was told has its answer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
     /// One has got its answer; `false` if nobody waits for that.
     pub(super) fn answer(&mut self, id: &RecordId) -> bool {
         let Some(at) = self.told.iter().position(|(told, _)| told == id) else { return false };
