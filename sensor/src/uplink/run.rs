@@ -264,3 +264,64 @@ fn no_record() -> io::Error {
 fn no_boot() -> io::Error {
     io::Error::other("these are no books")
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use wanglou_api::sensor::v1::publish_request::Record as Told;
+    use wanglou_api::sensor::v1::{Batch, BatchLedger, PublishRequest};
+
+    use super::super::shelf::Limits;
+    use super::*;
+    use crate::ledger::named;
+
+    const LIMITS: Limits = Limits { bytes: 64 << 20, seconds: 86_400 };
+
+    /// One with so many forks, after others.
+    fn batch(number: u64, forks: u64, before: u64) -> Head {
+        let of = |forks| named(&Action::ALL.map(|it| if it == Action::Fork { forks } else { 0 }));
+        let ledger = BatchLedger { produced: of(before + forks), ..BatchLedger::default() };
+        let run = Some(RunId { boot_id: "boot".to_owned(), run_id: 7 });
+        let (counts, ledger) = (of(forks), Some(ledger));
+        Head::Batch(Batch { run, number, counts, ledger, ..Batch::default() })
+    }
+
+    /// Between a batch that lies in the spool and its place in the books.
+    #[test]
+    fn who_was_killed_before_it_had_counted_is_put_right() {
+        let folder = std::env::temp_dir().join(format!("wanglou-run-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let (mut spool, _) = Spool::open(folder.clone(), LIMITS, 1);
+        let books = Run::new_books(Some(&folder), "boot").expect("a disk");
+        books.page().run.set(7);
+        let (account, fork) = (books.account(Destination::Uplink), Action::Fork as usize);
+        account.produced[fork].set(100);
+        account.dropped[Cause::RingFull as usize][fork].set(10);
+        for (number, forks, before) in [(1, 30, 0), (2, 25, 30)] {
+            let head = batch(number, forks, before);
+            spool.append(&head, &head.write(&[]), 1, &mut Vec::new());
+        }
+        account.kept[fork].set(30);
+        account.kept_number.set(1);
+        drop((spool, books));
+
+        let (mut spool, found) = Spool::open(folder.clone(), LIMITS, 2);
+        let mut left = Run::left_in(&folder, &found);
+        assert_eq!(left.len(), 1);
+        left[0].close(&mut spool, 2, &mut Vec::new());
+        assert!(Run::left_in(&folder, &found).is_empty(), "its books are gone");
+        let run = RunId { boot_id: "boot".to_owned(), run_id: 7 };
+        let mut last = None;
+        while let Some(telling) = spool.next(2, &mut Vec::new()) {
+            spool.stored(&run, telling.number);
+            last = Some(telling);
+        }
+        let told = PublishRequest::decode(last.expect("a record").bytes).expect("a request");
+        let Some(Told::ClosedRun(closed)) = told.record else { panic!("{told:?}") };
+        let ledger = closed.ledger.expect("books");
+        assert_eq!((closed.last_number, ledger.produced["fork"]), (2, 100));
+        assert_eq!(ledger.dropped["worker_killed"].counts["fork"], 100 - 10 - 55);
+        assert!(ledger.in_flight.is_empty());
+        fs::remove_dir_all(&folder).expect("ours");
+    }
+}
