@@ -70,6 +70,14 @@ counters! {
     not_believed,
     /// Orders that hosts refuse.
     order_refused,
+    /// Telemetry streams of hosts.
+    publishing,
+    /// Records that the lake has.
+    records_stored,
+    /// Records that cannot be true.
+    records_refused,
+    /// Events in records that were believed, again and again if they came so.
+    events_told,
 }
 
 /// Whoever has waited for so long for a handshake is not alone.

@@ -4,6 +4,7 @@ mod clock;
 mod config;
 mod counters;
 mod fleet;
+mod ingest;
 mod init_etcd;
 mod journal;
 mod log;

@@ -2,6 +2,7 @@
 
 mod drain;
 mod keys;
+mod lake;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use crate::journal::Journal;
 use crate::log::ids;
 use crate::node::{self, Settings};
 use crate::peers::Peers;
-use crate::server::{self, Limits};
+use crate::server::{self, Door, Limits};
 use crate::store::presence::{self, Stage};
 use crate::store::{Store, members};
 use crate::telemetry::Replica;
@@ -72,12 +73,16 @@ pub(crate) async fn serve(layered: &Layered<Config>, effective: Effective<Config
     let (node, view) = (handles.node.clone(), Arc::clone(&handles.view));
     let dialer = Dialer::new(&credentials).context("cannot begin with TLS")?;
     let others = Peers::new(us.id.clone(), dialer, &handles, &config.peers);
+    let keeper = Arc::default();
+    let ingests = lake::begin(&config, &store, &handles, us.id.as_str(), &keeper, &counters);
     let subject = Replica {
         settings: config.telemetry.clone(),
         id: us.id.to_string(),
         began: Instant::now(),
         view: Arc::clone(&view),
         counters: Arc::clone(&counters),
+        keeper: Arc::clone(&keeper),
+        ingests: ingests.clone(),
     };
     // Who cannot be asked how it is serves all the same.
     let _telemetry = telemetry::serve(subject)
@@ -95,7 +100,8 @@ pub(crate) async fn serve(layered: &Layered<Config>, effective: Effective<Config
         connections: control.connections,
         handshakes_per_second: control.handshakes_per_second,
     };
-    let serving = server::serve(listener, Arc::new(tls), limits, handles, store, others, counters);
+    let door = Door { listener, tls: Arc::new(tls), limits };
+    let serving = server::serve(door, handles, store, others, ingests, counters);
     tracing::info!(id = ids::SERVING.code, "{us} serves at {address}");
     told.notify.ready("serving");
     let ending = async {

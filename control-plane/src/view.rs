@@ -121,7 +121,7 @@ impl Inner {
     }
 }
 
-impl Seen<'_> {
+impl<'v> Seen<'v> {
     /// How it is.
     pub(crate) fn state(&self) -> State {
         match (self.known, self.entry) {
@@ -132,7 +132,7 @@ impl Seen<'_> {
     }
 
     /// What it is called.
-    pub(crate) fn label(&self, name: &str) -> Option<&str> {
+    pub(crate) fn label(&self, name: &str) -> Option<&'v str> {
         self.entry?.record().labels.get(name).map(String::as_str)
     }
 

@@ -16,7 +16,7 @@ pub(crate) const TESTKIT_BINARIES: [&str; 5] =
 /// Arguments of `test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also what takes long: ignored tests, and every fuzz target for a while
+    /// Also what takes long: ignored tests, all kernels, and every fuzz target for a while
     #[arg(long)]
     nightly: bool,
     /// How long each fuzz target runs
@@ -37,7 +37,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     if args.nightly {
         total += fuzz::run(workspace, args.fuzz_minutes)?;
     }
-    total += kernels::test(workspace, &kernels::ALL)?;
+    let kernels: &[_] = if args.nightly { &kernels::ALL } else { &kernels::FLOOR_AND_NATIVE };
+    total += kernels::test(workspace, kernels)?;
     println!("{total}");
     Ok(total.exit_code())
 }
@@ -54,8 +55,14 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
         .env("WANGLOU_SENSOR", workspace.release("wanglou-sensor"))
         .env("WANGLOU_TESTKIT_BIN", workspace.target.join("release"))
         .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
-    // Programs of the fleet are built with the tests, and as they are.
-    cargo.env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?);
+    // Programs of the fleet are built with the tests, and as they are: to build one of them alone would build half of
+    // what it stands on anew, with other features.
+    let built = workspace.target.join("debug");
+    cargo
+        .env("WANGLOU_CONTROL_PLANE", built.join("wanglou-control-plane"))
+        .env("WANGLOU_CLI", built.join("wanglou"))
+        .env("WANGLOU_FLEET_BIN", built)
+        .env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?);
     if ignored_too {
         cargo.arg("--include-ignored");
     }

@@ -191,6 +191,11 @@ impl Books {
         Ok(())
     }
 
+    /// Of the first and last event that is stored, ns since 1970.
+    pub fn times(&self) -> Option<(u64, u64)> {
+        self.times
+    }
+
     /// How it stands, at ms since 1970; `is_superseded` says that a later run of the host is there.
     pub fn balance(&self, is_superseded: bool, now: i64) -> Balance {
         let last_number = self.closed.unwrap_or_else(|| self.last_number());

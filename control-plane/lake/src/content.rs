@@ -23,6 +23,7 @@ const UNCOUNTED: [&str; 3] = ["ledger", "gap", "alert"];
 pub struct Content {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    host: String,
 }
 
 /// One of them.
@@ -57,6 +58,9 @@ pub enum BadBatch {
     /// An event is none.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// Events are of several hosts.
+    #[error("there are events of host {0:?} and of host {1:?}")]
+    Hosts(String, String),
     /// What it says that it has is not what it has.
     #[error("the batch says {said} of {action}, and has {there}")]
     Counts {
@@ -81,12 +85,17 @@ impl Content {
         let bytes = bytes.ok_or(BadBatch::Frame(batch.content_bytes))?;
         let mut entries = Vec::new();
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut host = None;
         for message in wire::delimited(&bytes) {
             let message = message?;
             if message.len() > MOST_EVENT {
                 return Err(BadBatch::LargeEvent(message.len()));
             }
             let head = wire::check(message)?;
+            let first = *host.get_or_insert(head.host);
+            if first != head.host {
+                return Err(BadBatch::Hosts(first.to_owned(), head.host.to_owned()));
+            }
             if !UNCOUNTED.contains(&head.action) {
                 *counts.entry(head.action).or_default() += 1;
             }
@@ -95,13 +104,29 @@ impl Content {
             entries.push(Entry { at, timestamp: head.timestamp, kind: Kind::of(head.action) });
         }
         compare(&batch.counts, &counts)?;
-        Ok(Self { bytes, entries })
+        let host = host.unwrap_or_default().to_owned();
+        Ok(Self { bytes, entries, host })
     }
 
     /// The events, as messages.
     pub fn events(&self) -> impl Iterator<Item = v1::Event> {
         // What was checked is what prost takes.
         self.raw().filter_map(|raw| v1::Event::decode(raw.message).ok())
+    }
+
+    /// Whose events they are, as they say: `host.id` of all of them.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// When the first and the last of them happened, ns since 1970.

@@ -29,6 +29,8 @@ pub(crate) struct Head<'a> {
     /// ns since 1970; 0 if it has none.
     pub(crate) timestamp: i64,
     pub(crate) action: &'a str,
+    /// `host.id`.
+    pub(crate) host: &'a str,
 }
 
 /// Splits length-delimited messages.
@@ -56,6 +58,13 @@ pub(crate) fn check(event: &[u8]) -> Result<Head<'_>, Malformed> {
                 for field in Fields::of(meta) {
                     if let (4, Value::Bytes(action)) = field? {
                         head.action = text(action)?;
+                    }
+                }
+            }
+            (3, Value::Bytes(host)) => {
+                for field in Fields::of(host) {
+                    if let (1, Value::Bytes(id)) = field? {
+                        head.host = text(id)?;
                     }
                 }
             }
@@ -222,7 +231,10 @@ mod tests {
     #[test]
     fn where_an_event_goes_is_read_from_it() {
         let message = event().encode_to_vec();
-        assert_eq!(check(&message), Ok(Head { timestamp: 7_000_000_009, action: "exec" }));
+        assert_eq!(
+            check(&message),
+            Ok(Head { timestamp: 7_000_000_009, action: "exec", host: "" })
+        );
         assert_eq!(check(&[]), Ok(Head::default()));
     }
 

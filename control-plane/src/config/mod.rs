@@ -9,6 +9,8 @@ use wanglou_daemon::config::{Setting, of_log, of_telemetry};
 use wanglou_daemon::log;
 use wanglou_daemon::telemetry::Telemetry;
 
+use crate::ingest::Rates;
+
 /// All settings.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
@@ -18,6 +20,10 @@ pub(crate) struct Config {
     pub(crate) etcd: Etcd,
     /// What hosts are held to.
     pub(crate) fleet: Fleet,
+    /// Where events are kept.
+    pub(crate) lake: Lake,
+    /// What hosts may tell in a second, together.
+    pub(crate) rates: Rates,
     /// Where orders are kept.
     pub(crate) state_directory: PathBuf,
     /// `host:port` of other replicas, whatever etcd says of them.
@@ -68,6 +74,18 @@ pub(crate) struct Fleet {
     pub(crate) operator_keys: Vec<PathBuf>,
 }
 
+/// Where events are kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lake {
+    /// A folder; empty: this replica takes no events.
+    pub(crate) location: PathBuf,
+    /// For so long an event waits for others at most before it is stored.
+    pub(crate) flush: Duration,
+    pub(crate) compact_every: Duration,
+    /// Days.
+    pub(crate) retention: u32,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let own = |name: &str| PathBuf::from(format!("/etc/wanglou/{name}"));
@@ -95,6 +113,13 @@ impl Default for Config {
                 stop_key: PathBuf::new(),
                 operator_keys: Vec::new(),
             },
+            lake: Lake {
+                location: PathBuf::from("/var/lib/wanglou/lake"),
+                flush: Duration::from_secs(1),
+                compact_every: Duration::from_secs(30),
+                retention: 30,
+            },
+            rates: Rates::default(),
             state_directory: PathBuf::from("/var/lib/wanglou"),
             peers: Vec::new(),
             log: log::Settings::default(),

@@ -100,6 +100,38 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
         show: |of| list(of.fleet.operator_keys.iter().map(|path| path.display())),
     },
     Setting {
+        path: "lake.location",
+        set: |to, raw| raw.text(file_or_none).map(|value| to.lake.location = value),
+        show: |of| quoted(of.lake.location.display()),
+    },
+    Setting {
+        path: "lake.flush_milliseconds",
+        set: |to, raw| raw.number(50..=2_000).map(|it| to.lake.flush = Duration::from_millis(it)),
+        show: |of| of.lake.flush.as_millis().to_string(),
+    },
+    Setting {
+        path: "lake.compact_seconds",
+        set: |to, raw| {
+            raw.number(1..=3_600).map(|it| to.lake.compact_every = Duration::from_secs(it))
+        },
+        show: |of| of.lake.compact_every.as_secs().to_string(),
+    },
+    Setting {
+        path: "lake.retention_days",
+        set: |to, raw| raw.number(1..=3_650).map(|value| to.lake.retention = value),
+        show: |of| of.lake.retention.to_string(),
+    },
+    Setting {
+        path: "lake.fleet_bytes_per_second",
+        set: |to, raw| raw.number(0..=1_000_000_000_000).map(|value| to.rates.fleet = value),
+        show: |of| of.rates.fleet.to_string(),
+    },
+    Setting {
+        path: "lake.datacentre_bytes_per_second",
+        set: |to, raw| raw.number(0..=1_000_000_000_000).map(|value| to.rates.datacentre = value),
+        show: |of| of.rates.datacentre.to_string(),
+    },
+    Setting {
         path: "replica.state_directory",
         set: |to, raw| raw.text(absolute).map(|value| to.state_directory = value),
         show: |of| quoted(of.state_directory.display()),

@@ -65,6 +65,27 @@ wanglou_daemon::ids! {
     ORDER_REFUSED "WL5204" Warning
         "a host refuses an order, and why",
         "see the host's keys (`control.stop_keys`, `control.operator_keys`)";
+    LAKE_CLOSED "WL5301" Error
+        "the lake cannot be opened: this replica takes no events, and everything else; it is tried again every 10 s",
+        "see `lake.location`";
+    LAKE_REFUSES "WL5302" Error
+        "events are not stored, and why: it is tried again every second, and hosts keep what they have",
+        "make room, or see `lake.location`";
+    LAKE_TAKES "WL5303" Notice
+        "events are stored again",
+        "nothing";
+    RECORD_REFUSED "WL5304" Warning
+        "what a host tells cannot be true, and why: it is not stored",
+        "see whether its sensor is one of yours, and of this version";
+    NOT_COMPACTED "WL5305" Warning
+        "events that are stored are not compacted, and why: it is tried again",
+        "make room, or see `lake.location`";
+    NOT_RECONCILED "WL5306" Warning
+        "the books of runs cannot be read, and why: it is tried again",
+        "see `lake.location`";
+    UNEXPLAINED "WL5307" Error
+        "events of a run are missing, and nothing says why",
+        "see `wanglou reconcile`; report it";
     LOG_NOT_WRITTEN "WL9001" Warning
         "the log's files or the journal cannot be written; standard error stands in, and it is tried again every 10 s",
         "make room, or see `log.directory`";

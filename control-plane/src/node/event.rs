@@ -29,7 +29,7 @@ pub(crate) struct Node(mpsc::Sender<Event>);
 pub(crate) type Answer = Result<Box<ControlResponse>, Status>;
 
 /// The way to a host.
-pub(crate) type Answers = mpsc::Sender<Answer>;
+pub(crate) type ToHost = mpsc::Sender<Answer>;
 
 /// What a node hears.
 #[derive(Debug)]
@@ -40,13 +40,15 @@ pub(crate) enum Event {
         stream: StreamId,
         serial: Arc<str>,
         hello: Box<Hello>,
-        say: Answers,
+        say: ToHost,
         over: oneshot::Sender<()>,
     },
     /// It has come, and is to come again after so long.
     TurnedAway { host: Name, delay: Duration },
     /// It says something.
     Said { host: Name, stream: StreamId, message: Said },
+    /// What its telemetry stream told is refused.
+    RecordRefused { host: Name },
     /// Its stream is over.
     Broken { host: Name, stream: StreamId },
     /// Of etcd.

@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use commands::RESULTS;
-pub(crate) use event::{Answers, Event, Give, GiveError, Given, Node};
+#[cfg(test)]
+pub(crate) use event::Answer;
+pub(crate) use event::{Event, Give, GiveError, Given, Node, ToHost};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -213,6 +215,7 @@ impl State {
                 self.sessions.waits(&host, now + delay.as_millis() as Millis);
             }
             Event::Said { host, stream, message } => self.said(&host, stream, message, now),
+            Event::RecordRefused { host } => self.change(&host, |it| it.refused_records += 1),
             Event::Broken { host, stream } => self.broken(&host, stream, now),
             Event::Watched(told) => self.watched(told, now),
             Event::Blind(error) => {

@@ -18,7 +18,7 @@ use wanglou_api::sensor::v1::{
 };
 
 use super::State;
-use super::event::Answers;
+use super::event::ToHost;
 use crate::clock;
 use crate::fleet::Millis;
 use crate::fleet::hosts::UNKNOWN_MS;
@@ -34,7 +34,7 @@ const ENDPOINTS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) host: Name,
-    pub(super) say: Answers,
+    pub(super) say: ToHost,
     serial: Arc<str>,
     /// As in its hello, for when it is the host's.
     about: Host,
@@ -54,7 +54,7 @@ impl State {
         stream: StreamId,
         serial: Arc<str>,
         hello: Hello,
-        (say, over): (Answers, oneshot::Sender<()>),
+        (say, over): (ToHost, oneshot::Sender<()>),
         now: Millis,
     ) {
         let last = self.shown(&hello);

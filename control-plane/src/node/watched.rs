@@ -141,6 +141,7 @@ impl State {
             Kind::End => changes.ends.push((name, pair.as_ref().and_then(end))),
             Kind::Host => changes.records.push((name, pair.as_ref().map(record))),
             Kind::Replica => self.replica(name, pair),
+            Kind::Task => {}
             Kind::Stop => {
                 if let Some(order) = pair.and_then(|pair| keys::Order::parse(&pair.value)) {
                     self.durable(order);

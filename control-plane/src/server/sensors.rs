@@ -23,7 +23,7 @@ use super::connection::Peer;
 use crate::clock;
 use crate::counters::Counters;
 use crate::fleet::sessions::StreamId;
-use crate::node::{Answers, Event, Node};
+use crate::node::{Event, Node, ToHost};
 
 /// Messages to a host that wait to be written; a host that takes none for longer is cut off.
 const WAITING: usize = 16;
@@ -101,7 +101,7 @@ async fn listen(
     peer: Peer,
     stream: StreamId,
     mut heard: Streaming<ControlRequest>,
-    say: Answers,
+    say: ToHost,
     counters: Arc<Counters>,
     _place: OwnedSemaphorePermit,
 ) {

@@ -5,6 +5,7 @@
 //!                     end/<host>       how its last stream ended, if none is there
 //!                     host/<host>      enrolment: labels, first seen
 //!                     replica/<id>     addresses, version: on the replica's own lease
+//!                     task/<name>      which replica does what only one may do: on a lease of its own
 //!                     stop/<epoch>     an order; a second one of the same epoch has the start of its signature behind
 //! ```
 
@@ -52,11 +53,13 @@ pub(crate) enum Kind {
     End,
     Host,
     Replica,
+    Task,
     Stop,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Live, Self::End, Self::Host, Self::Replica, Self::Stop];
+    const ALL: [Self; 6] =
+        [Self::Live, Self::End, Self::Host, Self::Replica, Self::Task, Self::Stop];
 
     fn name(self) -> &'static str {
         match self {
@@ -64,6 +67,7 @@ impl Kind {
             Self::End => "end",
             Self::Host => "host",
             Self::Replica => "replica",
+            Self::Task => "task",
             Self::Stop => "stop",
         }
     }

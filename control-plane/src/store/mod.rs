@@ -5,6 +5,7 @@
 //! live   live keys, many in a transaction      keepalive   leases, all over one stream
 //! etcd   what is asked of it                   client   the real one
 //! members   who etcd is                        presence   the key of this replica itself
+//! task   what only one replica may do
 //! ```
 
 mod client;
@@ -15,6 +16,7 @@ pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod members;
 pub(crate) mod presence;
+pub(crate) mod task;
 pub(crate) mod watch;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use wanglou_daemon::telemetry::metrics::{
 
 use super::Replica;
 use crate::counters::{Counter, Counters};
+use crate::ingest::{Group, Volume};
 use crate::view::state_name;
 
 const PREFIX: &str = "wanglou_control_plane";
@@ -144,6 +145,66 @@ static METRICS: &[Metric] = &[
         rows: |of| counted(of, "", &[("", Counters::order_refused)]),
     },
     Metric {
+        name: "telemetry_streams",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Telemetry streams that hosts have opened.",
+        rows: |of| counted(of, "", &[("", Counters::publishing)]),
+    },
+    Metric {
+        name: "records",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Records of hosts, by what became of them.",
+        rows: |of| {
+            counted(
+                of,
+                "outcome",
+                &[("stored", Counters::records_stored), ("refused", Counters::records_refused)],
+            )
+        },
+    },
+    Metric {
+        name: "events_told",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "Events in records that were believed; one that is told twice counts twice.",
+        rows: |of| counted(of, "", &[("", Counters::events_told)]),
+    },
+    Metric {
+        name: "volume_events",
+        unit: None,
+        kind: MetricType::Counter,
+        help: "The same, by what hosts call their datacentre and project.",
+        rows: |of| volumes(of, |volume| volume.events),
+    },
+    Metric {
+        name: "volume",
+        unit: Some(Unit::Bytes),
+        kind: MetricType::Counter,
+        help: "Bytes of records as they came, by what hosts call their datacentre and project.",
+        rows: |of| volumes(of, |volume| volume.bytes),
+    },
+    Metric {
+        name: "runs",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Runs of sensors in the lake, by how their books stand.",
+        rows: |of| {
+            let sums = of.replica.keeper.sums();
+            [("balanced", sums.balanced), ("open", sums.open), ("unbalanced", sums.unbalanced)]
+                .map(|(state, runs)| (label("state", state), Value::Whole(runs)))
+                .into()
+        },
+    },
+    Metric {
+        name: "unexplained_events",
+        unit: None,
+        kind: MetricType::Gauge,
+        help: "Events that sensors have produced, and that are neither stored nor lost by a known cause.",
+        rows: |of| one(Value::Whole(of.replica.keeper.sums().unexplained)),
+    },
+    Metric {
         name: "process_cpu",
         unit: Some(Unit::Seconds),
         kind: MetricType::Counter,
@@ -179,6 +240,15 @@ fn counted(of: &Scrape<'_>, by: &'static str, counters: &[Counted]) -> Vec<Row> 
         (labels, Value::Whole(counter(&of.replica.counters).get()))
     };
     counters.iter().map(row).collect()
+}
+
+fn volumes(of: &Scrape<'_>, what: fn(&Volume) -> u64) -> Vec<Row> {
+    let Some(ingest) = of.replica.ingests.borrow().clone() else { return Vec::new() };
+    let row = |((datacentre, project), volume): (Group, Volume)| {
+        let labels = [("datacentre", datacentre), ("project", project)];
+        (labels.into_iter().flat_map(|(name, value)| label(name, value)).collect(), what(&volume))
+    };
+    ingest.volumes.read().into_iter().map(row).map(|(it, n)| (it, Value::Whole(n))).collect()
 }
 
 #[cfg(test)]

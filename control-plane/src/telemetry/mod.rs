@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use wanglou_daemon::telemetry::{Subject, Telemetry, Verdict};
 
 use crate::counters::Counters;
+use crate::ingest::Keeper;
+use crate::server::Ingests;
 use crate::view::View;
 
 /// A node that has not looked around for so long does not work.
@@ -23,6 +25,8 @@ pub(crate) struct Replica {
     pub(crate) began: Instant,
     pub(crate) view: Arc<View>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) ingests: Ingests,
 }
 
 impl Subject for Replica {
@@ -57,6 +61,7 @@ impl Subject for Replica {
             "replica": self.id,
             "uptime_seconds": self.began.elapsed().as_secs(),
             "etcd_answers": view.hosts.blind_since().is_none(),
+            "lake_is_open": self.ingests.borrow().is_some(),
             "hosts_here": view.own.len(),
             "replicas": view.replicas.keys().map(ToString::to_string).collect::<Vec<_>>(),
         })

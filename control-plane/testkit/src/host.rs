@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 use wanglou_api::dial::Dialer;
+use wanglou_api::fleet::v1::event_service_client::EventServiceClient;
 use wanglou_api::fleet::v1::fleet_service_client::FleetServiceClient;
 use wanglou_api::order::v1::{Order, SignedOrder};
 use wanglou_api::sensor::v1::control_request::Message as Say;
@@ -174,7 +175,17 @@ pub async fn operator(pki: &Pki, endpoint: &str) -> Result<FleetServiceClient<Ch
     Ok(FleetServiceClient::new(dial(pki, endpoint, "operator", "ops").await?))
 }
 
-async fn dial(pki: &Pki, endpoint: &str, role: &str, id: &str) -> Result<Channel> {
+/// The same operator, who reads events.
+///
+/// # Errors
+///
+/// If the replica is not reached.
+pub async fn event_reader(pki: &Pki, endpoint: &str) -> Result<EventServiceClient<Channel>> {
+    Ok(EventServiceClient::new(dial(pki, endpoint, "operator", "ops").await?))
+}
+
+/// A connection of somebody of the fleet.
+pub(crate) async fn dial(pki: &Pki, endpoint: &str, role: &str, id: &str) -> Result<Channel> {
     let folder = tempfile::tempdir()?;
     let uri = format!("spiffe://{}/{role}/{id}", pki.name());
     let files = pki.issue(&uri)?.write(folder.path(), "own")?;

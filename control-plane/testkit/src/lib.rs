@@ -10,6 +10,7 @@
 //! sensor, cable         the real sensor, and a network that can be pulled out
 //! raw                   somebody with a certificate who says what no sensor would
 //! swarm                 hosts by the thousand, in processes of their own, that write down what was
+//! teller                the telemetry stream of a host
 //! truth                 whether what the control plane said of them was so
 //! ```
 
@@ -26,6 +27,7 @@ pub mod replica;
 pub mod scene;
 pub mod sensor;
 pub mod swarm;
+pub mod teller;
 pub mod truth;
 
 pub use cable::Cable;

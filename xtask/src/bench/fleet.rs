@@ -20,12 +20,17 @@ pub(crate) struct Args {
 
 /// Builds, measures, prints a table.
 pub(super) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    measure(workspace, "fleet_bench", [args.hosts, args.replicas])
+}
+
+/// Builds the fleet's programs, and runs one that measures.
+pub(super) fn measure(workspace: &Workspace, program: &str, numbers: [usize; 2]) -> Result<()> {
     fleet::build(workspace)?;
-    let mut bench = Command::new(fleet::program(workspace, "fleet_bench"));
+    let mut bench = Command::new(fleet::program(workspace, program));
     bench
         .env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?)
         .env("WANGLOU_CONTROL_PLANE", fleet::program(workspace, "wanglou-control-plane"))
         .env("WANGLOU_FLEET_BIN", fleet::folder(workspace))
-        .args([args.hosts.to_string(), args.replicas.to_string()]);
+        .args(numbers.map(|number| number.to_string()));
     shell::run(&mut bench)
 }

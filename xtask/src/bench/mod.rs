@@ -16,6 +16,7 @@ mod proxy;
 mod sampled;
 mod syscall;
 mod table;
+mod telemetry;
 mod tracer;
 
 use anyhow::{Result, bail};
@@ -54,14 +55,18 @@ enum What {
     Idle(idle::Args),
     /// What a fleet costs its replicas, and how soon all of it is stopped
     Fleet(fleet::Args),
+    /// What events cost on their way through a replica into Parquet
+    Telemetry(telemetry::Args),
     /// What connections, requests and bulk data cost while the sensor watches
     Network(network::Args),
 }
 
 /// Builds, measures, prints a table.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if let Some(What::Fleet(args)) = &args.what {
-        return fleet::run(workspace, args);
+    match &args.what {
+        Some(What::Fleet(args)) => return fleet::run(workspace, args),
+        Some(What::Telemetry(args)) => return telemetry::run(workspace, args),
+        _ => {}
     }
     if !rustix::process::geteuid().is_root() {
         bail!("the bench attaches probes: run it as root");
@@ -72,7 +77,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Some(What::Breaker(args)) => return breaker::run(args),
         Some(What::Idle(args)) => return idle::run(args),
         Some(What::Network(args)) => return network::run(args),
-        Some(What::Fleet(_)) | None => {}
+        Some(What::Fleet(_) | What::Telemetry(_)) | None => {}
     }
     debian::ensure(&["bpftrace", "bpftool"], "comparing with bpftrace")?;
 

@@ -38,6 +38,9 @@ pub(crate) enum Kernel {
 /// All of them, oldest first.
 pub(crate) const ALL: [Kernel; 4] = [Kernel::V5_10, Kernel::V6_1, Kernel::V6_12, Kernel::Native];
 
+/// By day: the oldest that is served, and this machine's.
+pub(crate) const FLOOR_AND_NATIVE: [Kernel; 2] = [Kernel::V5_10, Kernel::Native];
+
 /// Arguments of `test-kernels`.
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -91,12 +91,14 @@ fn replica_settings(folder: &Folder, replica: SocketAddr, store: SocketAddr) -> 
          fleet.hosts_per_lease = 1\n\
          fleet.stop_key = \"{}\"\n\
          fleet.operator_keys = [\"{}\"]\n\
+         lake.location = \"{}\"\n\
          replica.state_directory = \"{}\"\n",
         folder.path("replica.pem"),
         folder.path("replica.key"),
         folder.path("authority.pem"),
         folder.path("stop-key.key"),
         folder.path("operator-key.pub"),
+        folder.path("lake"),
         folder.path("replica"),
     )
 }
@@ -139,8 +141,8 @@ fn tell(workspace: &Workspace, folder: &Folder, replica: SocketAddr) -> Result<(
     )?;
     eprintln!(
         "xtask: this host is a fleet of one, until Ctrl-C. In another terminal:\n\
-         \n    . {}\n    wanglou hosts --watch\n    wanglou stop --all --reason trying\n    \
-         wanglou start --all --reason trying\n\n\
+         \n    . {}\n    wanglou hosts --watch\n    wanglou events --follow\n    wanglou reconcile\n    \
+         wanglou stop --all --reason trying\n    wanglou start --all --reason trying\n\n\
          xtask: logs are in {}",
         environment.display(),
         folder.0.display(),
@@ -157,7 +159,9 @@ impl Folder {
             if path.exists() {
                 fs::remove_dir_all(&path)?;
             }
-            ["replica", "sensor"].iter().try_for_each(|it| fs::create_dir_all(path.join(it)))
+            ["lake", "replica", "sensor"]
+                .iter()
+                .try_for_each(|it| fs::create_dir_all(path.join(it)))
         };
         made().with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))

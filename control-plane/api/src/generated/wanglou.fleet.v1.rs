@@ -51,6 +51,9 @@ pub struct Host {
     /// Changes whenever what an operator can set has changed.
     #[prost(string, tag = "18")]
     pub etag: ::prost::alloc::string::String,
+    /// What its telemetry stream told and nobody stored, since its control stream opened: it lies, or is broken.
+    #[prost(uint64, tag = "19")]
+    pub refused_records: u64,
 }
 /// Nested message and enum types in `Host`.
 pub mod host {

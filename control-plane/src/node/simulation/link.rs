@@ -8,13 +8,13 @@ use fastrand::Rng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use wanglou_api::identity::Name;
+use wanglou_api::sensor::v1::Hello;
 use wanglou_api::sensor::v1::control_request::Message;
-use wanglou_api::sensor::v1::{ControlResponse, Hello};
 
 use super::lock;
 use super::replica::Awake;
 use crate::fleet::sessions::StreamId;
-use crate::node::{Event, Node};
+use crate::node::{Answer, Event, Node, ToHost};
 
 /// From one ping to the next, by when it has to be answered.
 const PING: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub(super) struct Wire(Arc<Mutex<Link>>);
 pub(super) struct Stream {
     pub(super) wire: Wire,
     pub(super) say: mpsc::Sender<Message>,
-    pub(super) heard: mpsc::Receiver<Result<ControlResponse, tonic::Status>>,
+    pub(super) heard: mpsc::Receiver<Answer>,
 }
 
 /// What a replica has of it.
@@ -53,7 +53,7 @@ pub(super) struct End {
     hello: Hello,
     wire: Wire,
     said: mpsc::Receiver<Message>,
-    say: mpsc::Sender<Result<ControlResponse, tonic::Status>>,
+    say: ToHost,
     random: Rng,
 }
 

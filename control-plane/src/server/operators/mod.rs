@@ -151,7 +151,7 @@ impl FleetService for Operators {
 }
 
 /// A field of a request that makes no sense, and why.
-fn bad(field: &str, why: impl Into<String>) -> Status {
+pub(super) fn bad(field: &str, why: impl Into<String>) -> Status {
     let why = why.into();
     let details = ErrorDetails::with_bad_request_violation(field, &why);
     Status::with_error_details(tonic::Code::InvalidArgument, format!("{field}: {why}"), details)

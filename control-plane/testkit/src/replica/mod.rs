@@ -100,6 +100,7 @@ impl Fleet {
             .set("fleet.hosts_per_lease", json!(500))
             .set("fleet.stop_key", json!(self.stop_key.private))
             .set("fleet.operator_keys", json!([self.operator_key.public]))
+            .set("lake.location", json!(self.folder().join("lake")))
             .set("replica.state_directory", json!(state))
             .set("telemetry.listen", json!(telemetry.address()));
         change(&mut settings);
