@@ -1,9 +1,9 @@
 //! The real sensor, as one host of a fleet.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::bins;
 use crate::cable::Cable;
@@ -16,18 +16,47 @@ use crate::replica::Fleet;
 ///
 /// If it cannot be started.
 pub fn start(fleet: &Fleet, id: &str, cable: &Cable) -> Result<Process> {
+    let command = cable.command(&bins::sensor()?);
+    launch(fleet, id, command, &cable.address().to_string(), &[])
+}
+
+/// Starts it on this host, as this host, with more settings: what it tells is then believed.
+///
+/// # Errors
+///
+/// If it cannot be started, or this host has no machine-id.
+pub fn start_here(fleet: &Fleet, replica: &str, settings: &[&str]) -> Result<Process> {
+    launch(fleet, &machine_id()?, Command::new(bins::sensor()?), replica, settings)
+}
+
+/// As the sensor knows this host.
+///
+/// # Errors
+///
+/// If this host has no machine-id.
+pub fn machine_id() -> Result<String> {
+    let id = fs::read_to_string("/etc/machine-id").context("this host has no /etc/machine-id")?;
+    Ok(id.trim().to_owned())
+}
+
+fn launch(
+    fleet: &Fleet,
+    id: &str,
+    mut command: Command,
+    replica: &str,
+    settings: &[&str],
+) -> Result<Process> {
     let files = fleet.pki.issue(&format!("spiffe://{}/host/{id}", fleet.name))?;
     let files = files.write(fleet.folder(), &format!("sensor-{id}"))?;
     let state = fleet.folder().join(format!("sensor-{id}-state"));
     fs::create_dir_all(&state)?;
-    let mut command = cable.command(&bins::sensor()?);
     command.arg("run");
     for (setting, value) in [
         ("sensor.state_directory", state.display().to_string()),
         ("sensor.backend", "ebpf".to_owned()),
         // What it costs is not what is looked at.
         ("budget.cpu_percent", "10000".to_owned()),
-        ("control.endpoints", cable.address().to_string()),
+        ("control.endpoints", replica.to_owned()),
         ("control.certificate", files.certificate.display().to_string()),
         ("control.key", files.key.display().to_string()),
         ("control.authorities", files.authorities.display().to_string()),
@@ -36,6 +65,7 @@ pub fn start(fleet: &Fleet, id: &str, cable: &Cable) -> Result<Process> {
     ] {
         command.args(["--set", &format!("{setting}={value}")]);
     }
+    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     Process::start(command, &fleet.folder().join(format!("sensor-{id}.log")))
 }
