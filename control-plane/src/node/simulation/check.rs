@@ -118,8 +118,11 @@ impl Check {
                 let live = view.hosts.get(&host.name).and_then(Entry::live);
                 let knew = said.live;
                 said.live = live.map_or(knew, |it| it.revision);
+                // What etcd put live late may have been over before: an end is that of what is live.
+                let was_late = lock(&world.model).held(&host.name) >= knew.max(1);
                 let is_excused = |at: Option<Moment>| {
-                    at.is_some_and(|at| self.calm <= at.calm + LAG && knew <= at.revision)
+                    let late = |at: Moment| self.calm <= at.calm + LAG && knew <= at.revision;
+                    was_late || at.is_some_and(late)
                 };
                 let is_here = host.machines.iter().any(Machine::is_here);
                 let is_there = matches!(state, State::Alive | State::Stopped);

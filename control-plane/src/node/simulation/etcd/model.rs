@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tonic::Status;
+use wanglou_api::identity::Name;
 
 use super::super::trace::Trace;
 use crate::fleet::Millis;
@@ -48,6 +49,10 @@ pub(in super::super) struct Model {
     log: Vec<(i64, Vec<Event>)>,
     compacted: i64,
     has_quorum: bool,
+    /// What is decided now was held before, for want of a quorum.
+    is_held: bool,
+    /// When a host was last put live by what was held.
+    held: BTreeMap<Name, i64>,
     /// Watches that were opened before it became another are broken.
     age: u64,
 }
@@ -64,6 +69,8 @@ impl Model {
             log: Vec::new(),
             compacted: 0,
             has_quorum: true,
+            is_held: false,
+            held: BTreeMap::new(),
             age: 0,
         }
     }
@@ -128,6 +135,15 @@ impl Model {
                 lease.ends = now + lease.ttl;
             }
         }
+    }
+
+    pub(super) fn is_held(&mut self, is: bool) {
+        self.is_held = is;
+    }
+
+    /// At which revision a host was last put live by what was held.
+    pub(in super::super) fn held(&self, host: &Name) -> i64 {
+        self.held.get(host).copied().unwrap_or_default()
     }
 
     pub(super) fn has_quorum(&self) -> bool {
@@ -247,7 +263,7 @@ impl Model {
     }
 
     /// What happens to keys of hosts is part of their story.
-    fn note(&self, event: &Event) {
+    fn note(&mut self, event: &Event) {
         let key = String::from_utf8_lossy(&event.key);
         let mut parts = key.rsplit('/');
         let (Some(Ok(host)), Some(kind)) = (parts.next().map(str::parse), parts.next()) else {
@@ -259,7 +275,11 @@ impl Model {
             (Some(_), None) => "put".to_owned(),
             (None, _) => "deleted".to_owned(),
         };
-        self.trace.note(Some(&host), format!("    etcd: {kind} is {what}"));
+        let held = if self.is_held { ", late" } else { "" };
+        self.trace.note(Some(&host), format!("    etcd: {kind} is {what}{held}"));
+        if self.is_held && kind == "live" && event.put.is_some() {
+            self.held.insert(host, event.revision);
+        }
     }
 
     /// Whatever was changed was changed in one revision.

@@ -116,7 +116,13 @@ impl Way {
                 }
                 sleep(LOOK).await;
             }
-            let decided = decide(&mut lock(&model));
+            let decided = {
+                let mut model = lock(&model);
+                model.is_held(came.elapsed() > Duration::ZERO);
+                let decided = decide(&mut model);
+                model.is_held(false);
+                decided
+            };
             sleep(trip.back).await;
             if trip.returns
                 && let Some(say) = say
