@@ -19,8 +19,9 @@ const HOUR_NS: i64 = HOUR_MS * 1_000_000;
 const LATEST_MS: i64 = 7 * 24 * HOUR_MS;
 
 /// Of actions, as [`Kind`] has them.
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 20] = [
     "existing_process",
+    "existing_connection",
     "fork",
     "exec",
     "end",
