@@ -38,10 +38,13 @@ pub(crate) struct Ended {
 pub(crate) enum Change {
     /// Its key is to say that it is here, whoever had it before.
     Register { host: Name, here: Here, lease: LeaseId },
-    /// Its key is gone behind our back: put again, unless another replica has put one, or has written the host's end.
-    Repair { host: Name, here: Here, lease: LeaseId },
-    /// Its key goes, if it is still on this lease, which only this replica has, and its end is written.
-    End { host: Name, lease: LeaseId, ended: Ended },
+    /// Its key may be gone behind our back: put again, unless another replica has put one, or has written the host's end.
+    /// `ours` are all leases of ours on which it may still be.
+    Repair { host: Name, here: Here, lease: LeaseId, ours: Vec<LeaseId> },
+    /// Its key goes, if it is still on one of these leases, which only this replica has, and its end is written.
+    End { host: Name, ours: Vec<LeaseId>, ended: Ended },
+    /// Its key goes, if it is still the one of this revision: it says that the host is here, which nobody here knows.
+    Withdraw { host: Name, revision: i64 },
 }
 
 /// What came of a change.
@@ -58,6 +61,8 @@ pub(crate) enum Outcome {
 enum Wanted {
     Here(Here),
     Ended(Ended),
+    /// No key of ours, if it is still the one of this revision.
+    Nothing(i64),
 }
 
 /// What etcd has of us.
@@ -66,6 +71,8 @@ struct Written {
     /// `None`: nobody knows whether the last transaction was committed.
     session: Option<u64>,
     lease: LeaseId,
+    /// Where it was before, if it may still be there.
+    before: Option<LeaseId>,
     revision: i64,
     /// The key is gone, and nobody told us to.
     vanished: bool,
@@ -128,6 +135,15 @@ impl Placement {
         self.wanted.remove(host);
         self.written.remove(host);
         self.leases.remove(host);
+    }
+
+    /// A key says that a host is here, and it is not: such as of a registration that etcd made when it had been given up.
+    pub(crate) fn withdraw(&mut self, host: &Name, revision: i64) {
+        let is_known = self.wanted.contains_key(host) || self.under_way.contains(host);
+        if !is_known {
+            self.wanted.insert(host.clone(), Wanted::Nothing(revision));
+            self.mark(host);
+        }
     }
 
     /// Whether what somebody else put at a revision is later than what we did, and than what we are about to do.
@@ -237,7 +253,8 @@ impl Placement {
                     Outcome::Done(revision),
                 ) => {
                     let session = Some(here.session);
-                    let written = Written { session, lease, revision, vanished: false };
+                    let written =
+                        Written { session, lease, before: None, revision, vanished: false };
                     self.written.insert(host.clone(), written);
                 }
                 (Change::End { ended, .. }, _) => {
@@ -257,6 +274,12 @@ impl Placement {
                         taken.push(host.clone());
                     }
                 }
+                (Change::Withdraw { revision, .. }, _) => {
+                    if matches!(self.wanted.get(&host), Some(Wanted::Nothing(it)) if *it == revision)
+                    {
+                        self.wanted.remove(&host);
+                    }
+                }
                 (Change::Register { .. }, Outcome::Taken) => {}
             }
             if !self.says_what_is_wanted(&host) {
@@ -272,20 +295,19 @@ impl Placement {
             let host = change.host();
             self.under_way.remove(host);
             self.mark(host);
-            if let Change::Repair { here, lease, .. } = change {
+            let Some(lease) = change.lease() else { continue };
+            let old = self.written.get(host);
+            // It may be where it was, and where it was to be.
+            let before =
+                old.and_then(|it| if it.lease == lease { it.before } else { Some(it.lease) });
+            let (revision, vanished) = old.map_or((0, false), |it| (it.revision, it.vanished));
+            let (session, vanished) = match change {
                 // It may be another replica's by now: it is repaired again, and never taken back.
-                let revision = self.written.get(host).map_or(0, |it| it.revision);
-                let session = Some(here.session);
-                let unsure = Written { session, lease: *lease, revision, vanished: true };
-                self.written.insert(host.clone(), unsure);
-            }
-            if let Change::Register { lease, .. } = change {
-                let written = self.written.get(host);
-                let (revision, vanished) =
-                    written.map_or((0, false), |it| (it.revision, it.vanished));
-                let unsure = Written { session: None, lease: *lease, revision, vanished };
-                self.written.insert(host.clone(), unsure);
-            }
+                Change::Repair { here, .. } => (Some(here.session), true),
+                _ => (None, vanished),
+            };
+            let unsure = Written { session, lease, before, revision, vanished };
+            self.written.insert(host.clone(), unsure);
         }
     }
 
@@ -321,9 +343,12 @@ impl Placement {
                 let is_same = written.is_some_and(|it| it.session == Some(here.session));
                 let (is_repair, here) = (is_same || is_away, here.clone());
                 let lease = self.leases.place(host).ok_or(NoLease)?;
-                let host = host.clone();
+                let (host, written) = (host.clone(), self.written.get(host));
                 Ok(Some(if is_repair {
-                    Change::Repair { host, here, lease }
+                    let mut ours = vec![lease];
+                    let others = written.iter().flat_map(|it| it.leases());
+                    ours.extend(others.filter(|it| *it != lease));
+                    Change::Repair { host, here, lease, ours }
                 } else {
                     Change::Register { host, here, lease }
                 }))
@@ -332,9 +357,10 @@ impl Placement {
                 if let Some(written) = written {
                     // A later stream of which nothing was written does not end the one that was.
                     let session = written.session.unwrap_or(ended.session);
-                    let (lease, ended) = (written.lease, Ended { session, ..ended.clone() });
+                    let (ours, ended) =
+                        (written.leases().collect(), Ended { session, ..ended.clone() });
                     self.wanted.insert(host.clone(), Wanted::Ended(ended.clone()));
-                    return Ok(Some(Change::End { host: host.clone(), lease, ended }));
+                    return Ok(Some(Change::End { host: host.clone(), ours, ended }));
                 }
                 // It came and went before anything was written.
                 self.wanted.remove(host);
@@ -342,27 +368,38 @@ impl Placement {
                 self.dropped.push(host.clone());
                 Ok(None)
             }
+            Wanted::Nothing(revision) => {
+                Ok(Some(Change::Withdraw { host: host.clone(), revision: *revision }))
+            }
         }
     }
 }
 
 struct NoLease;
 
+impl Written {
+    /// On which of our leases it may be.
+    fn leases(&self) -> impl Iterator<Item = LeaseId> {
+        [Some(self.lease), self.before].into_iter().flatten()
+    }
+}
+
 impl Change {
     /// On which it is to be; `None` where it is to go.
     pub(crate) fn lease(&self) -> Option<LeaseId> {
         match self {
             Self::Register { lease, .. } | Self::Repair { lease, .. } => Some(*lease),
-            Self::End { .. } => None,
+            Self::End { .. } | Self::Withdraw { .. } => None,
         }
     }
 
     /// Whose it is.
     pub(crate) fn host(&self) -> &Name {
         match self {
-            Self::Register { host, .. } | Self::Repair { host, .. } | Self::End { host, .. } => {
-                host
-            }
+            Self::Register { host, .. }
+            | Self::Repair { host, .. }
+            | Self::End { host, .. }
+            | Self::Withdraw { host, .. } => host,
         }
     }
 }
@@ -418,7 +455,7 @@ mod tests {
         placement.here(&host(1), here(1));
         commit(&mut placement, 3);
         placement.ended(&host(1), ended(1));
-        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        let wanted = Change::End { host: host(1), ours: vec![7], ended: ended(1) };
         assert_eq!(commit(&mut placement, 4), [wanted]);
         assert!(placement.is_settled());
         placement.granted(8);
@@ -444,8 +481,42 @@ mod tests {
         // What is there already is repaired: that takes nothing from anybody.
         placement.away(&host(1));
         placement.vanished(&host(1), 5);
-        let wanted = Change::Repair { host: host(1), here: here(2), lease: 7 };
+        let wanted = Change::Repair { host: host(1), here: here(2), lease: 7, ours: vec![7] };
         assert_eq!(commit(&mut placement, 6), [wanted]);
+    }
+
+    #[test]
+    fn a_key_is_ours_on_every_lease_on_which_it_may_be() {
+        let mut placement = with_lease();
+        placement.here(&host(1), here(1));
+        commit(&mut placement, 3);
+        // Somebody says so, and it may not be true.
+        placement.lost(7);
+        placement.granted(8);
+        let batch = placement.take(120);
+        let wanted = Change::Repair { host: host(1), here: here(1), lease: 8, ours: vec![8, 7] };
+        assert_eq!(batch, std::slice::from_ref(&wanted));
+        placement.failed(&batch);
+        let batch = placement.take(120);
+        assert_eq!(batch, [wanted]);
+        placement.failed(&batch);
+        placement.ended(&host(1), ended(1));
+        let wanted = Change::End { host: host(1), ours: vec![8, 7], ended: ended(1) };
+        assert_eq!(commit(&mut placement, 4), [wanted]);
+    }
+
+    #[test]
+    fn a_key_of_ours_that_nobody_wants_is_withdrawn() {
+        let mut placement = with_lease();
+        placement.withdraw(&host(1), 3);
+        let wanted = Change::Withdraw { host: host(1), revision: 3 };
+        assert_eq!(commit(&mut placement, 4), [wanted]);
+        assert!(placement.is_settled());
+        // Who is here is none of those.
+        placement.here(&host(1), here(1));
+        commit(&mut placement, 5);
+        placement.withdraw(&host(1), 5);
+        assert!(placement.is_settled() && placement.take(120).is_empty());
     }
 
     #[test]
@@ -455,7 +526,7 @@ mod tests {
         commit(&mut placement, 3);
         placement.here(&host(1), here(2));
         placement.ended(&host(1), ended(2));
-        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        let wanted = Change::End { host: host(1), ours: vec![7], ended: ended(1) };
         assert_eq!(commit(&mut placement, 4), [wanted]);
         assert!(placement.is_settled() && placement.take_dropped().is_empty());
     }
@@ -468,7 +539,7 @@ mod tests {
         placement.ended(&host(1), ended(1));
         assert!(placement.take(120).is_empty() && !placement.is_settled());
         placement.done(first, &[Outcome::Done(3)]);
-        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        let wanted = Change::End { host: host(1), ours: vec![7], ended: ended(1) };
         assert_eq!(commit(&mut placement, 4), [wanted]);
     }
 
@@ -482,7 +553,10 @@ mod tests {
         assert!(placement.take(120).is_empty());
         placement.vanished(&host(1), 5);
         let batch = placement.take(120);
-        assert_eq!(batch, [Change::Repair { host: host(1), here: here(1), lease: 7 }]);
+        assert_eq!(
+            batch,
+            [Change::Repair { host: host(1), here: here(1), lease: 7, ours: vec![7] }]
+        );
         assert_eq!(placement.done(batch, &[Outcome::Taken]), [host(1)]);
         assert!(placement.is_settled());
     }
@@ -509,7 +583,7 @@ mod tests {
         let batch = placement.take(120);
         placement.ended(&host(1), ended(1));
         placement.failed(&batch);
-        let wanted = Change::End { host: host(1), lease: 7, ended: ended(1) };
+        let wanted = Change::End { host: host(1), ours: vec![7], ended: ended(1) };
         assert_eq!(commit(&mut placement, 3), [wanted]);
         assert!(placement.is_settled());
     }
@@ -536,9 +610,9 @@ mod tests {
                 let outcomes: Vec<_> = batch.iter().map(|change| match change {
                     Change::Register { host, here, lease } => { etcd.insert(host.clone(), (here.session, *lease)); Outcome::Done(*revision) }
                     Change::Repair { host, .. } if etcd.contains_key(host) => Outcome::Taken,
-                    Change::Repair { host, here, lease } => { etcd.insert(host.clone(), (here.session, *lease)); Outcome::Done(*revision) }
-                    Change::End { host, lease, .. } if etcd.get(host).is_some_and(|it| it.1 == *lease) => { etcd.remove(host); Outcome::Done(*revision) }
-                    Change::End { .. } => Outcome::Taken,
+                    Change::Repair { host, here, lease, .. } => { etcd.insert(host.clone(), (here.session, *lease)); Outcome::Done(*revision) }
+                    Change::End { host, ours, .. } if etcd.get(host).is_some_and(|it| ours.contains(&it.1)) => { etcd.remove(host); Outcome::Done(*revision) }
+                    Change::End { .. } | Change::Withdraw { .. } => Outcome::Taken,
                 }).collect();
                 placement.done(batch, &outcomes)
             };

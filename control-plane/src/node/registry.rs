@@ -151,7 +151,7 @@ impl State {
                     let is = if ended.goodbye { HostState::Gone } else { HostState::Lost };
                     self.set_state(host, is);
                 }
-                (Change::End { .. }, _) => self.let_go(host),
+                (Change::End { .. } | Change::Withdraw { .. }, _) => self.let_go(host),
                 // What the watch has told while the answer was on its way.
                 (_, outcome) => {
                     let is_there =

@@ -129,6 +129,7 @@ impl State {
                 Do::Left { host } => {
                     self.view.write().own.remove(&host);
                     self.orders.leave(&host);
+                    self.withdraw(&host);
                     self.changed.insert(host);
                 }
                 Do::Close { stream } => {

@@ -106,8 +106,18 @@ impl State {
                 self.relabel(&host, now);
             } else {
                 self.let_go(&host);
+                self.withdraw(&host);
             }
             self.changed.insert(host);
+        }
+    }
+
+    /// A host that is not here, and whose key says so: such as of a registration that was given up and made all the same, or
+    /// of this replica before it began again.
+    pub(super) fn withdraw(&mut self, host: &Name) {
+        let live = self.view.read().hosts.get(host).and_then(|it| it.live().cloned());
+        if let Some(live) = live.filter(|live| live.replica == self.settings.replica) {
+            self.registry.placement.withdraw(host, live.revision);
         }
     }
 

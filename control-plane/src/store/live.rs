@@ -36,16 +36,23 @@ pub(super) async fn commit(
     }
 }
 
-/// Whether what stands behind the comparison that failed was done.
+/// Whether what stands behind a comparison that failed was done.
 fn is_done_otherwise(within: &Done) -> bool {
-    within.within.iter().flatten().any(|other| other.succeeded)
+    within.within.iter().flatten().any(|other| other.succeeded || is_done_otherwise(other))
+}
+
+/// Does it if the key is on any of these leases, and else what comes last.
+fn on_any(key: &str, leases: &[LeaseId], then: &[Op], last: Option<Txn>) -> Option<Txn> {
+    leases.iter().rev().fold(last, |otherwise, lease| {
+        let on_it = Txn::when(Compare::OnLease(key.to_owned(), *lease), then.to_vec());
+        Some(on_it.or_else(otherwise.map(Op::Txn).into_iter().collect()))
+    })
 }
 
 fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreError> {
     let host = change.host().as_str();
     let (live_key, end_key) = (folder.key(Kind::Live, host), folder.key(Kind::End, host));
     let absent = Compare::Absent(live_key.clone());
-    let ours = |lease: LeaseId| Compare::OnLease(live_key.clone(), lease);
     let put = |here: &Here, lease: LeaseId| -> Result<_, StoreError> {
         let live = Live {
             replica: replica.to_string(),
@@ -64,16 +71,20 @@ fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreErr
             then.push(enter(folder, host, &here.since)?);
             Txn::always(then)
         }
-        Change::Repair { here, lease, .. } => {
-            // An earlier repair may have been committed whose answer was lost.
-            let again = Txn::when(ours(*lease), put(here, *lease)?);
+        Change::Repair { here, lease, ours, .. } => {
+            let put = put(here, *lease)?;
+            // An earlier repair may have been committed whose answer was lost, or none have been needed.
+            let again = on_any(&live_key, ours, &put, None);
             // We have deleted the end when we registered the host: if it is there, somebody else had the host since, and
             // knows how that ended.
-            let not_ended = Compare::Absent(end_key.clone());
-            let repair = Txn::when(absent, put(here, *lease)?).and(not_ended);
-            repair.or_else(vec![Op::Txn(again)])
+            let repair = Txn::when(absent, put).and(Compare::Absent(end_key.clone()));
+            repair.or_else(again.map(Op::Txn).into_iter().collect())
         }
-        Change::End { lease, ended, .. } => {
+        Change::Withdraw { revision, .. } => {
+            let is_same = Compare::Revision(live_key.clone(), *revision);
+            Txn::when(is_same, vec![Op::Delete(live_key)])
+        }
+        Change::End { ours, ended, .. } => {
             let end = End {
                 replica: replica.to_string(),
                 session: ended.session,
@@ -83,8 +94,8 @@ fn one(folder: &Folder, replica: &Name, change: &Change) -> Result<Txn, StoreErr
             let put = Op::put(end_key.clone(), serde_json::to_vec(&end)?);
             // Where its lease has taken the key away already, only the end is missing.
             let only_end = Txn::when(absent, vec![put.clone()]);
-            let then = vec![Op::Delete(live_key.clone()), put];
-            Txn::when(ours(*lease), then).or_else(vec![Op::Txn(only_end)])
+            let then = [Op::Delete(live_key.clone()), put];
+            on_any(&live_key, ours, &then, Some(only_end)).unwrap_or_default()
         }
     })
 }
