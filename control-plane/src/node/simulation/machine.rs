@@ -71,6 +71,10 @@ impl Machine {
                 return;
             }
             sleep(pause).await;
+            if self.world.is_late() {
+                self.note("does not begin again");
+                return;
+            }
         }
     }
 

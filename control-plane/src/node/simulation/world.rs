@@ -93,6 +93,11 @@ impl World {
         self.is_quiet.load(Ordering::Relaxed)
     }
 
+    /// It is too late for anybody to begin again: all have to agree on the end.
+    pub(super) fn is_late(&self) -> bool {
+        clock::millis() >= (WILD + QUIET / 2).as_millis() as Millis
+    }
+
     /// From the beginning to the end, or to the first untruth.
     pub(super) async fn run(self: &Arc<Self>, random: &mut Rng) -> Result<(), Finding> {
         for replica in &self.replicas {
