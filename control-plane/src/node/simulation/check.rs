@@ -28,7 +28,8 @@ const LAG: Millis = 8_000;
 /// Who was away for so long may have been for the whole grace: it is not looked at all the time.
 const AWAY: Millis = GRACE_MS - 500;
 /// Silence is seen after 20 s, and who is silent may be on its way to another replica.
-const DEATH: Millis = 20_000 + MOVE_MS + LAG;
+const SILENT_MS: Millis = 20_000;
+const DEATH: Millis = SILENT_MS + MOVE_MS + LAG;
 const ARRIVAL: Millis = 15_000;
 
 /// Something that was said and is not so.
@@ -119,7 +120,8 @@ impl Check {
                 let knew = said.live;
                 said.live = live.map_or(knew, |it| it.revision);
                 // What etcd put live late may have been over before: an end is that of what is live.
-                let was_late = lock(&world.model).held(&host.name) >= knew.max(1);
+                let held = lock(&world.model).held(&host.name);
+                let was_late = held.is_some_and(|at| now <= at + SILENT_MS + GRACE_MS + LAG);
                 let is_excused = |at: Option<Moment>| {
                     let late = |at: Moment| self.calm <= at.calm + LAG && knew <= at.revision;
                     was_late || at.is_some_and(late)
@@ -144,7 +146,7 @@ impl Check {
         Ok(())
     }
 
-    fn excuse(&mut self, h: usize, host: &Host, revision: i64) {
+    fn excuse(&mut self, h: usize, host: &mut Host, revision: i64) {
         let moment = Moment { calm: self.calm, revision };
         let excuse = &mut self.excuses[h];
         let until = GRACE_MS + DEATH + UNKNOWN_MS;
@@ -155,8 +157,11 @@ impl Check {
         if away.any(|away| is_lost(away) || are_all && away >= AWAY) {
             excuse.lost = Some(moment);
         }
-        if host.machines.iter().any(|it| it.said_goodbye) {
-            excuse.gone = Some(moment);
+        for machine in &mut host.machines {
+            if machine.said_goodbye {
+                excuse.gone = Some(moment);
+            }
+            machine.said_goodbye &= !machine.is_here();
         }
     }
 

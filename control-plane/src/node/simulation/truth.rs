@@ -54,7 +54,6 @@ impl Machine {
         let step = now - std::mem::replace(&mut self.looked, now);
         if self.is_heard(replicas) {
             let since = *self.heard_since.get_or_insert(now);
-            self.said_goodbye = false;
             if now - since >= MOMENT {
                 self.away = None;
             }

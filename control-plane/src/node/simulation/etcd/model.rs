@@ -7,6 +7,7 @@ use tonic::Status;
 use wanglou_api::identity::Name;
 
 use super::super::trace::Trace;
+use crate::clock;
 use crate::fleet::Millis;
 use crate::fleet::leases::LeaseId;
 use crate::store::StoreError;
@@ -52,7 +53,7 @@ pub(in super::super) struct Model {
     /// What is decided now was held before, for want of a quorum.
     is_held: bool,
     /// When a host was last put live by what was held.
-    held: BTreeMap<Name, i64>,
+    held: BTreeMap<Name, Millis>,
     /// Watches that were opened before it became another are broken.
     age: u64,
 }
@@ -141,9 +142,9 @@ impl Model {
         self.is_held = is;
     }
 
-    /// At which revision a host was last put live by what was held.
-    pub(in super::super) fn held(&self, host: &Name) -> i64 {
-        self.held.get(host).copied().unwrap_or_default()
+    /// When a host was last put live by what was held.
+    pub(in super::super) fn held(&self, host: &Name) -> Option<Millis> {
+        self.held.get(host).copied()
     }
 
     pub(super) fn has_quorum(&self) -> bool {
@@ -278,7 +279,7 @@ impl Model {
         let held = if self.is_held { ", late" } else { "" };
         self.trace.note(Some(&host), format!("    etcd: {kind} is {what}{held}"));
         if self.is_held && kind == "live" && event.put.is_some() {
-            self.held.insert(host, event.revision);
+            self.held.insert(host, clock::millis());
         }
     }
 
