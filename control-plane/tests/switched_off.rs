@@ -37,7 +37,19 @@ async fn on() -> Result<Option<Switched>> {
     let mut operator = operator(scene.pki(), &cable.address().to_string()).await?;
     let sensor = sensor::start(&scene.fleet, "web", &cable)?;
     becomes(&mut operator, "web", State::Alive, SOON).await?;
+    written(&replica).await?;
     Ok(Some(Switched { operator, sensor, cable, _replica: replica, _scene: scene }))
+}
+
+/// Waits until etcd has it: one that goes before has never been there.
+async fn written(replica: &Replica) -> Result<()> {
+    const WRITTEN: &str = "wanglou_control_plane_hosts_written_total{outcome=\"committed\"}";
+    let start = Instant::now();
+    while replica.metrics().await?.get(WRITTEN).is_none_or(|hosts| *hosts < 1.0) {
+        ensure!(start.elapsed() < SOON, "etcd does not get the host");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 /// Waits until the host is so; how long after `since`.

@@ -91,7 +91,8 @@ async fn what_makes_no_tree_is_told_all_the_same() -> Result<()> {
     let mut liar = event("fork", 3, 8, 6);
     liar.host =
         Some(wanglou_api::event::v1::Host { id: Some("host-2".to_owned()), ..Default::default() });
-    filled.land(&[event("fork", 1, 6, 7), event("fork", 2, 7, 6), liar]).await?;
+    filled.land(&[event("fork", 1, 6, 7), event("fork", 2, 7, 6)]).await?;
+    filled.land_of("host-2", 1, &[liar]).await?;
     let tree = filled.engine().tree(&of(6, 50)).await?;
     let mut names = ids(&tree);
     names.sort_unstable();
