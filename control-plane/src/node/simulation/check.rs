@@ -59,6 +59,7 @@ struct Said {
     /// For how long, in calm time, it has been another than it should.
     stale: Millis,
     missed: Millis,
+    unknown: Millis,
 }
 
 /// When it was last true that a host was lost, or gone.
@@ -132,11 +133,13 @@ impl Check {
                 let count = |of: Millis, is: bool| if counts && is { of + step } else { 0 };
                 said.stale = count(said.stale, !is_here && (is_there || state == State::Suspect));
                 said.missed = count(said.missed, is_here && !is_there);
+                said.unknown = count(said.unknown, state == State::Unknown);
                 let why = match state {
                     State::Lost if is_new && !is_excused(excuse.lost) => "it was not away",
                     State::Gone if is_new && !is_excused(excuse.gone) => "it said no goodbye",
                     _ if said.stale > DEATH => "it has been away for too long",
                     _ if said.missed > ARRIVAL => "it has been here for long enough",
+                    _ if said.unknown > UNKNOWN_MS + LAG => "it has been unknown for too long",
                     _ => continue,
                 };
                 let (host, replica) = (host.name.clone(), replica.name.clone());
@@ -165,21 +168,26 @@ impl Check {
         }
     }
 
-    /// In the end all say the same, and it is so.
+    /// In the end all that is said is so; of who went last it may still be unknown.
     pub(super) fn end(&self, world: &World, now: Millis) -> Result<(), Finding> {
         for (h, host) in lock(&world.hosts).iter().enumerate() {
             let is_here = host.machines.iter().any(Machine::is_here);
             for (r, replica) in world.replicas.iter().enumerate() {
-                let said = self.said.get(&(r, h)).map_or(State::Unspecified, |said| said.state);
+                // A replica that is not there says nothing.
+                let Some(Said { state: said, missed, .. }) = self.said.get(&(r, h)) else {
+                    continue;
+                };
+                // Who has come a moment ago is not told of yet.
+                let is_away = !is_here || *missed < ARRIVAL;
                 let is_so = match said {
                     State::Alive | State::Stopped => is_here,
-                    State::Lost | State::Gone => !is_here,
-                    _ => false,
+                    State::Lost | State::Gone | State::Unknown => is_away,
+                    State::Suspect | State::Unspecified => false,
                 };
                 if !is_so {
                     let (host, replica) = (host.name.clone(), replica.name.clone());
                     let why = "in the end it is not so";
-                    return Err(Finding { host, at: now, replica, said, why });
+                    return Err(Finding { host, at: now, replica, said: *said, why });
                 }
             }
         }

@@ -49,9 +49,14 @@ impl Fault {
                 let link = if self.random.bool() { Link::Broken } else { Link::Stalled };
                 self.note(format!("{name} crashes for {lasts:?}, its streams are {link:?}"));
                 replica.crash(link);
-                sleep(lasts).await;
-                replica.begin();
-                self.note(format!("{name} begins again"));
+                if self.random.u8(..3) == 0 {
+                    self.note(format!("{name} takes its hosts with it, and is away for longer"));
+                    replica.go_dark();
+                    tokio::spawn(self.begin_again(replica, lasts * 4));
+                } else {
+                    sleep(lasts).await;
+                    self.begin_again(replica, Duration::ZERO).await;
+                }
             }
             2 => {
                 self.note(format!("{name} is stopped for {lasts:?}"));
@@ -93,6 +98,14 @@ impl Fault {
                 lock(&world.model).revoke_behind(lease);
             }
         }
+    }
+
+    async fn begin_again(self, replica: Arc<Replica>, after: Duration) {
+        sleep(after).await;
+        self.world.infra.begins();
+        replica.begin();
+        self.note(format!("{} begins again", replica.name));
+        self.world.infra.ends();
     }
 
     async fn weather(&self, replica: &Replica, weather: Weather, lasts: Duration) {

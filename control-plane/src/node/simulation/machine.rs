@@ -164,6 +164,11 @@ impl Machine {
                 wire.set(Link::Open);
                 self.note(&format!("{instance} is heard again"));
             }
+            if self.world.replicas[replica].is_dark() {
+                self.note(&format!("{instance} loses its power with {at}"));
+                wire.set(Link::Stalled);
+                return Over::Ended(self.part(LONG));
+            }
             match (wire.is(), self.world.replicas[replica].is_awake()) {
                 (Link::Broken, _) => {
                     self.note(&format!("{instance}'s stream to {at} breaks"));

@@ -1,6 +1,6 @@
 //! A replica: the real node, which may be stopped for a while, and may end and begin again with nothing but its name.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub(super) struct Replica {
     weather: Arc<Mutex<Weather>>,
     /// Since when its way to etcd has been fair.
     fair_since: AtomicU64,
+    /// It has lost its power, and all machines that are with it.
+    is_dark: AtomicBool,
     hosts_per_lease: usize,
     model: Arc<Mutex<Model>>,
     journal: Journal,
@@ -87,6 +89,7 @@ impl Replica {
             name,
             weather: Arc::new(Mutex::new(Weather::FAIR)),
             fair_since: AtomicU64::new(0),
+            is_dark: AtomicBool::new(false),
             hosts_per_lease,
             model: Arc::clone(model),
             journal: journal.clone(),
@@ -97,6 +100,10 @@ impl Replica {
     }
 
     pub(super) fn begin(&self) {
+        if self.is_up() {
+            return;
+        }
+        self.is_dark.store(false, Ordering::Relaxed);
         let fleet: Name = "blue".parse().expect("a name");
         let random = lock(&self.random).fork();
         let way = Way::new(Arc::clone(&self.model), Arc::clone(&self.weather), random);
@@ -136,6 +143,15 @@ impl Replica {
             wire.set(link);
         }
         self.awake.send_replace(true);
+    }
+
+    /// Its machines are to lose their power with it.
+    pub(super) fn go_dark(&self) {
+        self.is_dark.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_dark(&self) -> bool {
+        self.is_dark.load(Ordering::Relaxed)
     }
 
     pub(super) fn sleep(&self, is_asleep: bool) {

@@ -18,8 +18,8 @@ use crate::store::etcd::{Compare, Done, Event, Op, Page, Pair, Range, Txn};
 pub(in super::super) enum Lie {
     /// Every comparison holds.
     ComparesNothing,
-    /// No lease ends by itself.
-    EndsNoLease,
+    /// Whatever is deleted, and whatever lease ends, its keys stay.
+    DeletesNothing,
     /// A watch begins now, and not where it was asked to.
     ForgetsChanges,
 }
@@ -110,7 +110,7 @@ impl Model {
 
     /// Ends what is due, as long as there is a quorum.
     pub(in super::super) fn expire(&mut self, now: Millis) {
-        if !self.has_quorum || self.lie == Some(Lie::EndsNoLease) {
+        if !self.has_quorum {
             return;
         }
         let ended = self.leases.iter().filter(|(_, lease)| lease.ends <= now);
@@ -257,7 +257,7 @@ impl Model {
     }
 
     fn delete(&mut self, key: &[u8], events: &mut Vec<Event>) {
-        if self.keys.remove(key).is_some() {
+        if self.lie != Some(Lie::DeletesNothing) && self.keys.remove(key).is_some() {
             let event = Event { revision: self.revision + 1, key: key.to_vec(), put: None };
             events.push(event);
         }
