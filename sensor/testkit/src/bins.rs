@@ -3,9 +3,10 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 /// The sensor: `WANGLOU_SENSOR`, else the release binary of this workspace, else its debug one.
 pub fn sensor() -> Result<PathBuf> {
@@ -47,4 +48,15 @@ fn prefer_release(found: &Path) -> PathBuf {
         sibling.is_file().then_some(sibling)
     };
     release().unwrap_or_else(|| found.to_owned())
+}
+
+/// Whether the sensor can attach a probe here, as its doctor says.
+pub fn attaches(probe: &str) -> Result<bool> {
+    let output = Command::new(sensor()?).arg("doctor").output().context("no doctor")?;
+    let findings = String::from_utf8_lossy(&output.stdout);
+    let line = findings.lines().find(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == Some("probe:") && words.next() == Some(probe)
+    });
+    Ok(line.with_context(|| format!("doctor knows no probe {probe}"))?.starts_with("ok"))
 }
