@@ -9,6 +9,7 @@ mod fleet;
 mod fuzz;
 mod kernels;
 mod lint;
+mod room;
 mod run;
 mod shell;
 mod tally;

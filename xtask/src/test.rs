@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, debian, etcd, fleet, fuzz, kernels};
+use crate::{build, debian, etcd, fleet, fuzz, kernels, room};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -26,6 +26,7 @@ pub(crate) struct Args {
 
 /// Runs all tests even if some fail, and ends with a line that counts them.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    room::for_tests(workspace)?;
     // Where they cannot be had the tests that want them say so, and are skipped.
     let programs = ["curl", "nginx-light", "python3", "strace", "wrk"];
     if let Err(error) = debian::ensure(&programs, "watching programs of others") {

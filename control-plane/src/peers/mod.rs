@@ -172,7 +172,7 @@ impl Peers {
     }
 
     /// As etcd has them.
-    fn others(&self) -> BTreeMap<Name, Vec<String>> {
+    pub(crate) fn others(&self) -> BTreeMap<Name, Vec<String>> {
         let view = self.view.read();
         let others = view.replicas.iter().filter(|(id, _)| **id != self.us);
         others.map(|(id, replica)| (id.clone(), replica.addresses.clone())).collect()

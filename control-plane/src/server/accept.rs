@@ -1,6 +1,6 @@
 //! Connections, from the first byte to a peer that is known. What is dear, the handshake, is done so many times a second
 //! and no more; who has not said hello costs a descriptor and a few kilobytes, for a few seconds, and of one address only
-//! so many may do that at once. Of one certificate there are only so many connections: whoever has stolen it takes no
+//! so many may do that at once; who has, and is not known yet, may have half of all places. Of one certificate there are only so many connections: whoever has stolen it takes no
 //! place from others.
 
 use std::io;
@@ -57,7 +57,7 @@ pub(crate) fn accept(
     tokio::spawn(async move {
         let places = Arc::new(Semaphore::new(limits.connections));
         let bucket = Arc::new(Bucket::new(limits.handshakes_per_second));
-        let (silent, known) = (Tally::default(), Tally::default());
+        let (silent, unknown, known) = (Tally::default(), Tally::default(), Tally::default());
         loop {
             // Whoever comes while all places are taken waits in the kernel's queue.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -73,7 +73,10 @@ pub(crate) fn accept(
                 },
             };
             // It takes places from all others.
-            let Some(silence) = silent.enter(&address.ip(), SILENT) else {
+            let entries = silent
+                .enter(&address.ip(), SILENT)
+                .zip(unknown.enter(&address.ip(), (limits.connections / 2).max(1)));
+            let Some((silence, unknown)) = entries else {
                 counters.crowded().add(1);
                 continue;
             };
@@ -90,6 +93,7 @@ pub(crate) fn accept(
                         return;
                     }
                 };
+                drop(unknown);
                 let most = if peer.identity.role == Role::Host { OF_HOST } else { OF_OTHER };
                 let Some(share) = known.enter(&*peer.identity, most) else {
                     counters.too_many().add(1);

@@ -1,7 +1,8 @@
 //! Somebody with a certificate of the fleet who says what no sensor would.
 //!
 //! ```text
-//! Raw ── connect ──▶ TLS, and nothing said yet
+//! Raw ── greet ────▶ half of TLS
+//!     ├─ connect ──▶ TLS, and nothing said yet
 //!     └─ open ─────▶ Line: HTTP/2 ── call ──▶ Call: whatever bytes on a control stream
 //! ```
 
@@ -14,8 +15,9 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use prost::Message as _;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -60,6 +62,21 @@ impl Raw {
         let name = ServerName::try_from("replica")?;
         let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream);
         connecting.await.context("handshake")
+    }
+
+    /// Connects, and says a whole `ClientHello` and nothing after that.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens.
+    pub async fn greet(&self) -> Result<TcpStream> {
+        let name = ServerName::try_from("replica")?;
+        let mut hello = Vec::new();
+        ClientConnection::new(Arc::clone(&self.config), name)?.write_tls(&mut hello)?;
+        let mut stream = from_elsewhere(&self.endpoint).await?;
+        // One that is refused at once may have closed already.
+        let _ = stream.write_all(&hello).await;
+        Ok(stream)
     }
 
     /// Connects and speaks HTTP/2, with so many bytes of each stream that the replica may send before they are read.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use wanglou_fleet_testkit::Host;
@@ -54,6 +55,24 @@ async fn ten_thousand_who_say_nothing_or_half_a_hello_hold_nobody_up() -> Result
     ensure!(stage.replica.usage()?.descriptors < 100, "it has kept some");
     drop(held);
     stage.goes_on().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_hello_and_nothing_more_has_half_of_the_places() -> Result<()> {
+    const PLACES: u64 = 400;
+    let mut stage = Stage::with(&[("control.connections", json!(PLACES))]).await?;
+    let raw = stage.raw("thief")?;
+    let mut held = Vec::new();
+    for _ in 0..PLACES * 3 / 2 {
+        held.push(raw.greet().await?);
+    }
+    stage.counts("connections", "crowded", PLACES).await?;
+    let came = Instant::now();
+    Host::connect(stage.pki(), &stage.address(), "new", "a").await?;
+    ensure!(came.elapsed() < PATIENCE / 10, "it was welcome after {:?}", came.elapsed());
+    stage.goes_on().await?;
+    // Those that were let in have ten seconds for the rest.
+    stage.counts("connections", "refused", PLACES / 2).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 use wanglou_api::fleet::v1::StopHostsRequest;
 use wanglou_api::fleet::v1::host::State;
@@ -31,9 +32,14 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Result<Self> {
+        Self::with(&[]).await
+    }
+
+    /// One whose replica has settings of its own.
+    pub(crate) async fn with(settings: &[(&str, Value)]) -> Result<Self> {
         let turn = TURN.lock().await;
         let scene = Scene::one().await?;
-        let replica = scene.replica("one", &[]).await?;
+        let replica = scene.replica("one", settings).await?;
         let mut operator = operator(scene.pki(), &replica.address()).await?;
         let web = Host::connect(scene.pki(), &replica.address(), "web", "a").await?;
         becomes(&mut operator, "web", State::Alive, SOON).await?;

@@ -1,6 +1,7 @@
 //! What the fleet gets: everything, or why not.
 
 mod crash;
+mod memory;
 mod storm;
 mod trouble;
 mod truth;

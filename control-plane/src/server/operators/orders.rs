@@ -132,8 +132,8 @@ impl Operators {
         Ok(Box::pin(ReceiverStream::new(answers)))
     }
 
-    /// Tells how far an order is, here and at all other replicas together, whenever that changes; ends when all that it
-    /// was sent to have answered for good.
+    /// Tells how far an order is, here and at all other replicas together, whenever that changes; ends when all replicas
+    /// have told, and all hosts that it was sent to have answered for good.
     async fn watch(
         &self,
         epoch: u64,
@@ -158,8 +158,13 @@ impl Operators {
                     () = to.closed() => return,
                 }
                 let Ok(Some((known, here))) = operators.progress(epoch).await else { return };
+                // The hosts of a replica that is gone are with others, which tell of them.
+                let others = operators.peers.others();
+                elsewhere.retain(|replica, _| others.contains_key(replica));
+                let is_whole = elsewhere.len() == others.len();
                 let sum = elsewhere.values().fold(here, add);
-                let is_over = sum.selected > 0 && sum.done + sum.refused == sum.selected;
+                let is_over =
+                    is_whole && sum.selected > 0 && sum.done + sum.refused == sum.selected;
                 let now = Some(order(&known, Some(sum)));
                 settled = if is_over && now == told { settled + 1 } else { 0 };
                 if settled >= SETTLED {

@@ -74,6 +74,7 @@ async fn main() -> Result<()> {
         &replicas,
         hosts,
     )?;
+    table.idle(&clock, &replicas)?;
 
     for what in ["stop", "start"] {
         eprintln!("{what}");
@@ -84,6 +85,7 @@ async fn main() -> Result<()> {
         };
         let received = progress(&mut asks, epoch, want).await?;
         table.row(&format!("{what}: all have done it"), &clock, &replicas, hosts)?;
+        table.beyond_idle(what, &clock, &replicas, hosts)?;
         let arrivals = swarm.truth()?.arrivals(epoch);
         ensure!(arrivals.len() == hosts, "{} of {hosts} have heard it", arrivals.len());
         table.arrivals(what, clock.began(), &arrivals, received);

@@ -13,12 +13,14 @@ pub(crate) struct Table {
     title: String,
     rows: Vec<String>,
     notes: Vec<String>,
+    /// Of CPU time of all replicas in a second in which nobody asks for anything.
+    idle: f64,
 }
 
 impl Table {
     pub(crate) fn new(hosts: usize, replicas: usize) -> Self {
         let title = format!("{hosts} hosts at {replicas} replicas");
-        Self { title, rows: Vec::new(), notes: Vec::new() }
+        Self { title, rows: Vec::new(), notes: Vec::new(), idle: 0.0 }
     }
 
     /// How long something took, and what it cost the replicas.
@@ -33,6 +35,30 @@ impl Table {
         let each = cpu.as_secs_f64() * 1e6 / hosts as f64;
         let (took, cpu) = (took.as_secs_f64(), cpu.as_secs_f64());
         self.rows.push(format!("| {what} | {took:.2} | {cpu:.2} | {each:.1} |"));
+        Ok(())
+    }
+
+    /// What goes on anyway.
+    pub(crate) fn idle(&mut self, clock: &Clock, replicas: &[Replica]) -> Result<()> {
+        let (took, cpu) = clock.read(replicas)?;
+        self.idle = cpu.as_secs_f64() / took.as_secs_f64();
+        Ok(())
+    }
+
+    /// What something cost beyond that.
+    pub(crate) fn beyond_idle(
+        &mut self,
+        what: &str,
+        clock: &Clock,
+        replicas: &[Replica],
+        hosts: usize,
+    ) -> Result<()> {
+        let (took, cpu) = clock.read(replicas)?;
+        let own = cpu.as_secs_f64() - self.idle * took.as_secs_f64();
+        let each = own * 1e6 / hosts as f64;
+        self.notes.push(format!(
+            "A {what} cost replicas {each:.1} µs of CPU a host beyond heartbeats and pings, which go on meanwhile."
+        ));
         Ok(())
     }
 
