@@ -1,14 +1,15 @@
 //! What hosts tell, and what of it is in the lake: all that was answered, once, and nothing that cannot be true.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use wanglou_api::fleet::v1::run_balance::State;
-use wanglou_api::fleet::v1::{ReconcileRunsRequest, RunBalance};
+use wanglou_api::fleet::v1::{ReadEventsRequest, ReconcileRunsRequest, RunBalance};
 use wanglou_api::sensor::v1::Batch;
 use wanglou_api::sensor::v1::publish_request::Record;
 use wanglou_fleet_testkit::host::{event_reader, operator};
@@ -144,7 +145,7 @@ async fn while_the_lake_takes_nothing_hosts_wait_and_nothing_is_missing() -> Res
         teller.tell(Record::Batch(run.batch(&["exec", "end"]))).await?;
     }
     ensure!(
-        tokio::time::timeout(Duration::from_secs(3), teller.answer()).await.is_err(),
+        timeout(Duration::from_secs(3), teller.answer()).await.is_err(),
         "it is said to be stored"
     );
     // The control stream beside it works.
@@ -158,6 +159,41 @@ async fn while_the_lake_takes_nothing_hosts_wait_and_nothing_is_missing() -> Res
     let balance = becomes(&scene, &one, "web", State::Balanced).await?;
     ensure!(balance.stored == *run.produced(), "{balance:#?}");
     drop(host);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_hears_of_all_replicas_once() -> Result<()> {
+    let (scene, lake) = (Scene::one().await?, tempfile::tempdir()?);
+    let one = replica(&scene, "one", lake.path()).await?;
+    let two = replica(&scene, "two", lake.path()).await?;
+    let mut here = Teller::connect(scene.pki(), &one.address(), "here").await?;
+    let mut there = Teller::connect(scene.pki(), &two.address(), "there").await?;
+    let mut follower = event_reader(scene.pki(), &one.address()).await?;
+    let request = ReadEventsRequest {
+        actions: vec!["exec".to_owned()],
+        follow: true,
+        ..ReadEventsRequest::default()
+    };
+    let mut answers = follower.read_events(request).await?.into_inner();
+    let mut heard: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    let (mut runs, start) = ([Run::of("here", 1), Run::of("there", 1)], Instant::now());
+    // Until the replica that is asked has found the other one, what is told there is not heard here.
+    while !["here", "there"].iter().all(|host| heard.get(*host).is_some_and(|it| it.len() > 20)) {
+        here.tell_all([Record::Batch(runs[0].batch(&["fork", "exec"]))]).await?;
+        there.tell_all([Record::Batch(runs[1].batch(&["exec", "end"]))]).await?;
+        while let Ok(answer) = timeout(Duration::from_millis(100), answers.message()).await {
+            for event in answer?.context("it has ended")?.events {
+                let meta = event.event.as_ref().context("no event")?;
+                ensure!(meta.action.as_deref() == Some("exec"), "{event:?}");
+                let host = event.host.as_ref().and_then(|host| host.id.clone());
+                let number = meta.sequence.context("no number")?;
+                let is_new = heard.entry(host.context("no host")?).or_default().insert(number);
+                ensure!(is_new, "{number} is told twice");
+            }
+        }
+        ensure!(start.elapsed() < SOON, "{heard:?}");
+    }
     Ok(())
 }
 

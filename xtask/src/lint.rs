@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
-use crate::{build, build_ebpf, fleet, shell, tools};
+use crate::{build, build_ebpf, fleet, fuzz, shell, tools};
 
 /// Arguments of `lint`.
 #[derive(clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 /// Stops at the first that complains, cheapest first.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    for outside in ["sensor-ebpf", "sensor/fuzz"] {
+    for outside in ["sensor-ebpf"].into_iter().chain(fuzz::FOLDERS) {
         let manifest = workspace.root.join(outside).join("Cargo.toml");
         let mut format = workspace.cargo();
         shell::run(format.args(["fmt", "--check", "--manifest-path"]).arg(manifest))?;

@@ -15,12 +15,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, interval, timeout};
 use tonic::transport::Channel;
+use tonic::{Response, Status, Streaming};
 use wanglou_api::dial::Dialer;
-use wanglou_api::fleet::v1::{OrderProgress, RunCommandResponse};
+use wanglou_api::fleet::v1::RunCommandResponse;
 use wanglou_api::identity::Name;
 use wanglou_api::order::v1::{Selector, SignedOrder};
+use wanglou_api::peer::v1::RelayCommandRequest;
 use wanglou_api::peer::v1::peer_service_client::PeerServiceClient;
-use wanglou_api::peer::v1::{RelayCommandRequest, WatchLocalOrderRequest};
 use wanglou_api::sensor::v1::Command;
 
 use crate::node::{Handles, Node};
@@ -109,11 +110,16 @@ impl Peers {
         missing.map(|other| format!("replicas/{other}")).collect()
     }
 
-    /// How far an order is with each of the others, whenever that changes; also with those that come later.
-    pub(crate) fn watch_order(
+    /// Asks each of the others, and each that comes later, and tells what they answer for as long as somebody listens.
+    /// Over connections of their own: what is followed for long takes no place from orders.
+    pub(crate) fn ask_each<T, F>(
         self: &Arc<Self>,
-        epoch: u64,
-    ) -> mpsc::Receiver<(Name, OrderProgress)> {
+        ask: impl Fn(PeerServiceClient<Channel>) -> F + Clone + Send + Sync + 'static,
+    ) -> mpsc::Receiver<(Name, T)>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<Response<Streaming<T>>, Status>> + Send,
+    {
         let (to, told) = mpsc::channel(16);
         let peers = Arc::clone(self);
         tokio::spawn(async move {
@@ -125,9 +131,17 @@ impl Peers {
                     () = to.closed() => return,
                 }
                 asked.retain(|_, asking| !asking.is_finished());
-                for (peer, channel) in peers.channels() {
+                for (peer, addresses) in peers.others() {
+                    let (dialer, ask, to) = (peers.dialer.clone(), ask.clone(), to.clone());
                     asked.entry(peer).or_insert_with_key(|peer| {
-                        tokio::spawn(hear_of_order(peer.clone(), channel, epoch, to.clone()))
+                        let peer = peer.clone();
+                        tokio::spawn(async move {
+                            let hearing = hear(&peer, &dialer, &addresses, ask, &to);
+                            tokio::select! {
+                                () = hearing => {}
+                                () = to.closed() => {}
+                            }
+                        })
                     });
                 }
             }
@@ -228,25 +242,24 @@ fn client(channel: Channel) -> PeerServiceClient<Channel> {
 }
 
 /// Until the stream ends, or nobody listens any more.
-async fn hear_of_order(
-    peer: Name,
-    channel: Channel,
-    epoch: u64,
-    to: mpsc::Sender<(Name, OrderProgress)>,
-) {
-    let mut client = client(channel);
-    let request = WatchLocalOrderRequest { epoch };
-    let Ok(answers) = client.watch_local_order(request).await else { return };
-    let mut answers = answers.into_inner();
-    loop {
-        tokio::select! {
-            answer = answers.message() => {
-                let Ok(Some(answer)) = answer else { return };
-                if to.send((peer.clone(), answer.progress.unwrap_or_default())).await.is_err() {
-                    return;
-                }
+async fn hear<T, F>(
+    peer: &Name,
+    dialer: &Dialer,
+    addresses: &[String],
+    ask: impl Fn(PeerServiceClient<Channel>) -> F,
+    to: &mpsc::Sender<(Name, T)>,
+) where
+    F: Future<Output = Result<Response<Streaming<T>>, Status>>,
+{
+    for address in addresses {
+        let Ok(channel) = dialer.dial(address).await else { continue };
+        let Ok(answers) = ask(client(channel)).await else { return };
+        let mut answers = answers.into_inner();
+        while let Ok(Some(answer)) = answers.message().await {
+            if to.send((peer.clone(), answer)).await.is_err() {
+                break;
             }
-            () = to.closed() => return,
         }
+        return;
     }
 }

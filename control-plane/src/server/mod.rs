@@ -83,9 +83,10 @@ pub(crate) async fn serve(
         node: node.clone(),
         view: Arc::clone(&view),
         orders,
+        ingests: ingests.clone(),
     });
     let publish = TelemetryServiceServer::new(Publish(ingests.clone()));
-    let events = EventServiceServer::new(Events(ingests));
+    let events = EventServiceServer::new(Events { ingests, peers: Arc::clone(&others) });
     let operators = FleetServiceServer::new(Operators { node, view, store, peers: others });
     let (health, serving) = tonic_health::server::health_reporter();
     health.set_serving::<SensorServiceServer<Sensors>>().await;

@@ -8,17 +8,21 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use wanglou_api::identity::{Name, Role};
 use wanglou_api::order::v1::SignedOrder;
 use wanglou_api::peer::v1::peer_service_server::PeerService;
 use wanglou_api::peer::v1::{
-    RelayCommandRequest, RelayCommandResponse, RelayRequest, RelayResponse, WatchLocalHostsRequest,
-    WatchLocalHostsResponse, WatchLocalOrderRequest, WatchLocalOrderResponse,
+    FollowLocalEventsRequest, FollowLocalEventsResponse, RelayCommandRequest, RelayCommandResponse,
+    RelayRequest, RelayResponse, WatchLocalHostsRequest, WatchLocalHostsResponse,
+    WatchLocalOrderRequest, WatchLocalOrderResponse,
 };
 
 use super::caller::caller;
+use super::events;
+use super::publish::{Ingests, open};
 use crate::node::{Event, Node, RESULTS};
 use crate::view::View;
 
@@ -28,11 +32,11 @@ const LOOK: Duration = Duration::from_millis(200);
 const PAGE: usize = 500;
 
 /// Serves replicas.
-#[derive(Debug)]
 pub(crate) struct PeerHandlers {
     pub(crate) node: Node,
     pub(crate) view: Arc<View>,
     pub(crate) orders: watch::Receiver<Arc<[SignedOrder]>>,
+    pub(crate) ingests: Ingests,
 }
 
 type Stream<T> = Pin<Box<ReceiverStream<Result<T, Status>>>>;
@@ -42,6 +46,8 @@ impl PeerService for PeerHandlers {
     type WatchLocalHostsStream = Stream<WatchLocalHostsResponse>;
     type WatchLocalOrderStream = Stream<WatchLocalOrderResponse>;
     type RelayCommandStream = Stream<RelayCommandResponse>;
+    type FollowLocalEventsStream =
+        Pin<Box<dyn tokio_stream::Stream<Item = Result<FollowLocalEventsResponse, Status>> + Send>>;
 
     async fn relay(
         &self,
@@ -98,6 +104,16 @@ impl PeerService for PeerHandlers {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(said))))
+    }
+
+    async fn follow_local_events(
+        &self,
+        request: Request<FollowLocalEventsRequest>,
+    ) -> Result<Response<Self::FollowLocalEventsStream>, Status> {
+        caller(&request, Role::Replica)?;
+        let read = request.into_inner().read.unwrap_or_default();
+        let coming = events::read::follow(&*open(&self.ingests)?, read)?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(coming).map(Ok))))
     }
 }
 

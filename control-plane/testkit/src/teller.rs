@@ -98,13 +98,15 @@ pub struct Run {
     host: String,
     id: u64,
     number: u64,
+    /// Events so far.
+    sequence: u64,
     produced: BTreeMap<String, u64>,
 }
 
 impl Run {
     /// Of a host.
     pub fn of(host: &str, id: u64) -> Self {
-        Self { host: host.to_owned(), id, number: 0, produced: BTreeMap::new() }
+        Self { host: host.to_owned(), id, number: 0, sequence: 0, produced: BTreeMap::new() }
     }
 
     /// Which one it is.
@@ -155,12 +157,14 @@ impl Run {
         BatchLedger { produced: self.produced.clone(), ..BatchLedger::default() }
     }
 
-    fn event(&self, action: &str) -> Event {
+    fn event(&mut self, action: &str) -> Event {
+        self.sequence += 1;
         Event {
             timestamp: Some(SystemTime::now().into()),
             event: Some(EventMeta {
                 kind: Some("event".to_owned()),
                 action: Some(action.to_owned()),
+                sequence: Some(self.sequence),
                 ..EventMeta::default()
             }),
             host: Some(Host {

@@ -52,6 +52,20 @@ pub struct RelayCommandResponse {
     #[prost(message, optional, tag = "1")]
     pub result: ::core::option::Option<super::super::fleet::v1::RunCommandResponse>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FollowLocalEventsRequest {
+    /// Which of them.
+    #[prost(message, optional, tag = "1")]
+    pub read: ::core::option::Option<super::super::fleet::v1::ReadEventsRequest>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FollowLocalEventsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<super::super::event::v1::Event>,
+    /// That came, and were given up because the caller was too slow.
+    #[prost(uint64, tag = "2")]
+    pub missed_events: u64,
+}
 /// Generated client implementations.
 pub mod peer_service_client {
     #![allow(
@@ -243,6 +257,35 @@ pub mod peer_service_client {
                 .insert(GrpcMethod::new("wanglou.peer.v1.PeerService", "RelayCommand"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Tells of the events that hosts tell this replica from now on.
+        ///
+        /// May be called by: a replica.
+        pub async fn follow_local_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FollowLocalEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::FollowLocalEventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wanglou.peer.v1.PeerService/FollowLocalEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("wanglou.peer.v1.PeerService", "FollowLocalEvents"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -313,6 +356,25 @@ pub mod peer_service_server {
             request: tonic::Request<super::RelayCommandRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::RelayCommandStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the FollowLocalEvents method.
+        type FollowLocalEventsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::FollowLocalEventsResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Tells of the events that hosts tell this replica from now on.
+        ///
+        /// May be called by: a replica.
+        async fn follow_local_events(
+            &self,
+            request: tonic::Request<super::FollowLocalEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::FollowLocalEventsStream>,
             tonic::Status,
         >;
     }
@@ -561,6 +623,54 @@ pub mod peer_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RelayCommandSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/wanglou.peer.v1.PeerService/FollowLocalEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct FollowLocalEventsSvc<T: PeerService>(pub Arc<T>);
+                    impl<
+                        T: PeerService,
+                    > tonic::server::ServerStreamingService<
+                        super::FollowLocalEventsRequest,
+                    > for FollowLocalEventsSvc<T> {
+                        type Response = super::FollowLocalEventsResponse;
+                        type ResponseStream = T::FollowLocalEventsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FollowLocalEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeerService>::follow_local_events(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FollowLocalEventsSvc(inner);
                         let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,10 +1,11 @@
 //! `wanglou.fleet.v1.EventService`: what operators read of the lake.
 
-mod read;
+pub(super) mod read;
 mod reconcile;
 mod tree;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -20,9 +21,13 @@ use wanglou_lake::query::QueryError;
 use super::caller::caller;
 use super::operators::bad;
 use super::publish::{Ingests, open};
+use crate::peers::Peers;
 
 /// Serves operators.
-pub(crate) struct Events(pub(crate) Ingests);
+pub(crate) struct Events {
+    pub(crate) ingests: Ingests,
+    pub(crate) peers: Arc<Peers>,
+}
 
 type Stream<T> = Pin<Box<ReceiverStream<Result<T, Status>>>>;
 
@@ -36,7 +41,7 @@ impl EventService for Events {
         request: Request<ReadEventsRequest>,
     ) -> Result<Response<Self::ReadEventsStream>, Status> {
         caller(&request, Role::Operator)?;
-        read::read(open(&self.0)?, request.into_inner()).await.map(Response::new)
+        read::read(open(&self.ingests)?, &self.peers, request.into_inner()).await.map(Response::new)
     }
 
     async fn read_process_tree(
@@ -44,7 +49,7 @@ impl EventService for Events {
         request: Request<ReadProcessTreeRequest>,
     ) -> Result<Response<ReadProcessTreeResponse>, Status> {
         caller(&request, Role::Operator)?;
-        tree::read(&*open(&self.0)?, request.into_inner()).await.map(Response::new)
+        tree::read(&*open(&self.ingests)?, request.into_inner()).await.map(Response::new)
     }
 
     async fn reconcile_runs(
@@ -52,7 +57,7 @@ impl EventService for Events {
         request: Request<ReconcileRunsRequest>,
     ) -> Result<Response<Self::ReconcileRunsStream>, Status> {
         caller(&request, Role::Operator)?;
-        reconcile::reconcile(&*open(&self.0)?, request.into_inner()).await.map(Response::new)
+        reconcile::reconcile(&*open(&self.ingests)?, request.into_inner()).await.map(Response::new)
     }
 }
 

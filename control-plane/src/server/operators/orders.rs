@@ -7,11 +7,14 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
+use tonic::transport::Channel;
 use wanglou_api::fleet::v1::{
     GetOrderRequest, ListOrdersRequest, ListOrdersResponse, Order, OrderProgress,
     PrepareStartRequest, PrepareStartResponse, StartHostsRequest, StopHostsRequest,
     WatchOrderRequest, WatchOrderResponse,
 };
+use wanglou_api::peer::v1::WatchLocalOrderRequest;
+use wanglou_api::peer::v1::peer_service_client::PeerServiceClient;
 
 use super::page::{self, Token};
 use super::{Operators, Stream, bad, meant};
@@ -143,7 +146,11 @@ impl Operators {
         let operators = self.clone();
         tokio::spawn(async move {
             let mut elsewhere = BTreeMap::new();
-            let mut peers = operators.peers.watch_order(epoch);
+            let request = WatchLocalOrderRequest { epoch };
+            let ask = move |mut peer: PeerServiceClient<Channel>| async move {
+                peer.watch_local_order(request).await
+            };
+            let mut peers = operators.peers.ask_each(ask);
             let mut look = interval(LOOK);
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut told = None;
@@ -151,8 +158,8 @@ impl Operators {
             loop {
                 tokio::select! {
                     _ = look.tick() => {}
-                    Some((replica, progress)) = peers.recv() => {
-                        elsewhere.insert(replica, progress);
+                    Some((replica, answer)) = peers.recv() => {
+                        elsewhere.insert(replica, answer.progress.unwrap_or_default());
                         continue;
                     }
                     () = to.closed() => return,
