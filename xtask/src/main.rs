@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod build_ebpf;
 mod debian;
+mod dist;
 mod etcd;
 mod fleet;
 mod fuzz;
@@ -46,6 +47,8 @@ enum Task {
     TestKernels(kernels::Args),
     /// Measure what the sensor costs, beside nothing and beside bpftrace
     Bench(bench::Args),
+    /// Make what others get: images, Debian packages, and lists of what is in them
+    Dist(dist::Args),
     /// Formatting, clippy, and the rules for dependencies
     Lint(lint::Args),
 }
@@ -70,6 +73,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Test(args) => return test::run(&workspace, &args),
         Task::TestKernels(args) => return kernels::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Dist(args) => dist::run(&workspace, &args),
         Task::Lint(args) => lint::run(&workspace, &args),
     }?;
     Ok(ExitCode::SUCCESS)
