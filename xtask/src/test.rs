@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, debian, etcd, fleet, fuzz, kernels, room};
+use crate::{build, debian, dist, etcd, fleet, fuzz, kernels, room};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -37,6 +37,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let mut total = cargo_test(workspace, args.nightly)?;
     if args.nightly {
         total += fuzz::run(workspace, args.fuzz_minutes)?;
+        total += dist::trial::run(workspace)?;
     }
     let kernels: &[_] = if args.nightly { &kernels::ALL } else { &kernels::FLOOR_AND_NATIVE };
     total += kernels::test(workspace, kernels)?;

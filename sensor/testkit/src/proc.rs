@@ -104,8 +104,8 @@ pub fn status_kb(pid: u32, key: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Resident memory of a process, kB, where a page that several have mapped counts for each in part (`Pss:` in
-/// proc_pid_smaps(5)): over all processes of a program that nobody else runs, what they take of the host.
+/// Resident memory of a process, kB, where a page that several have mapped counts for each in part (`Pss`, as proc(5)
+/// has it): over all processes of a program that nobody else runs, what they take of the host.
 pub fn proportional_kb(pid: u32) -> Option<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! programs  what there is to give, and where its files go     image   oci-layout as one tar
-//! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb
+//! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb       trial   whether all that works
 //! ```
 //!
 //! The same tree gives the same bytes: times are those of the last commit, names of folders are cut from what is compiled.
@@ -12,6 +12,7 @@ mod deb;
 mod image;
 mod programs;
 mod sbom;
+pub(crate) mod trial;
 
 use std::fs;
 use std::path::{Path, PathBuf};

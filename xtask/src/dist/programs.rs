@@ -27,7 +27,10 @@ const ALL: [Program; 3] = [
         image: "wanglou/sensor",
         command: &["run"],
         files: &[
-            ("docs/deploy/systemd/wanglou-sensor.service", "usr/lib/systemd/system/wanglou-sensor.service"),
+            (
+                "docs/deploy/systemd/wanglou-sensor.service",
+                "usr/lib/systemd/system/wanglou-sensor.service",
+            ),
             ("docs/deploy/systemd/sensor.toml", "etc/wanglou/sensor.toml"),
         ],
         unit: Some("wanglou-sensor.service"),

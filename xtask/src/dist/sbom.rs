@@ -1,4 +1,4 @@
-//! What was compiled into a program: CycloneDX 1.5, from what cargo has resolved.
+//! What was compiled into a program: `CycloneDX` 1.5, from what cargo has resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
