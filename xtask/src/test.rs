@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, debian, etcd, fleet, fuzz, kernels};
+use crate::{build, debian, deploy, etcd, fleet, fuzz, kernels};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -34,6 +34,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     fleet::have_protoc()?;
     build_all(workspace)?;
     let mut total = cargo_test(workspace, args.nightly)?;
+    total += deploy::test(workspace)?;
     if args.nightly {
         total += fuzz::run(workspace, args.fuzz_minutes)?;
     }
