@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! wanglou.<fleet>.config   host, config, rollout, command, stop, token, operator, crl, audit, schema
-//! wanglou.<fleet>.live     live, end, replica
+//! wanglou.<fleet>.live     live, end, replica, task
 //! ```
+//!
+//! Each may write these, and read all of the fleet, which a replica lists and watches at once.
 //!
 //! Users are named as their certificates are (etcd's `--client-cert-auth` takes the common name); there are no passwords.
 //! Running it again changes nothing.
@@ -26,7 +28,7 @@ const PARTS: [(&str, &[&str]); 2] = [
             "schema",
         ],
     ),
-    ("live", &["live", "end", "replica"]),
+    ("live", &["live", "end", "replica", "task"]),
 ];
 
 /// Where etcd is, and who is to be let in.
@@ -75,10 +77,14 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     for (part, kinds) in PARTS {
         let role = format!("wanglou.{}.{part}", args.fleet);
         say(&format!("role {role}"), auth.role_add(role.clone()).await.map(drop))?;
-        for kind in kinds {
-            let prefix = format!("/wanglou/{}/v1/{kind}/", args.fleet);
-            let may = Permission::read_write(prefix.clone()).with_prefix();
-            auth.role_grant_permission(role.clone(), may)
+        let folder = format!("/wanglou/{}/v1/", args.fleet);
+        let all = [(folder.clone(), Permission::read(folder.clone()))];
+        let own = kinds.iter().map(|kind| {
+            let prefix = format!("{folder}{kind}/");
+            (prefix.clone(), Permission::read_write(prefix))
+        });
+        for (prefix, may) in all.into_iter().chain(own) {
+            auth.role_grant_permission(role.clone(), may.with_prefix())
                 .await
                 .with_context(|| format!("cannot give {role} {prefix}"))?;
         }

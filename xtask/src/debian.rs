@@ -1,8 +1,10 @@
 //! Installing Debian packages: named before anything happens, and only as root.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::shell;
 
@@ -27,6 +29,26 @@ pub(crate) fn ensure(packages: &[&str], why: &str) -> Result<()> {
         install(&missing)?;
     }
     Ok(())
+}
+
+/// Unpacks a package into a folder, without installing it: its programs are had without the services that it starts.
+///
+/// # Errors
+///
+/// If there is no apt, or it does not give the package.
+pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+    if shell::which("apt-get").is_none() {
+        bail!("there is no apt-get");
+    }
+    have_lists()?;
+    fs::create_dir_all(folder)?;
+    eprintln!("xtask: unpacking Debian's {package} into {}", folder.display());
+    shell::run(apt().args(["download", package]).current_dir(folder))?;
+    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let file = files.find(|path| path.extension().is_some_and(|it| it == "deb"));
+    let file = file.context("apt-get has downloaded nothing")?;
+    shell::run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(folder))?;
+    Ok(fs::remove_file(file)?)
 }
 
 /// Whether apt has heard of a package, installed or not.

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod build_ebpf;
 mod debian;
+mod deploy;
 mod dist;
 mod etcd;
 mod fleet;

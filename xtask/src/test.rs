@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, debian, dist, etcd, fleet, fuzz, kernels, room};
+use crate::{build, debian, deploy, dist, etcd, fleet, fuzz, kernels, room};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -35,6 +35,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     fleet::have_protoc()?;
     build_all(workspace)?;
     let mut total = cargo_test(workspace, args.nightly)?;
+    total += deploy::test(workspace)?;
     if args.nightly {
         total += fuzz::run(workspace, args.fuzz_minutes)?;
         total += dist::trial::run(workspace)?;

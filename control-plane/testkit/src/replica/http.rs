@@ -13,7 +13,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX: u64 = 16 << 20;
 
 /// Status and body.
-pub(super) async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+///
+/// # Errors
+///
+/// If nobody answers there, or what is no HTTP.
+pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     let ask = async {
         let mut stream = TcpStream::connect(address).await?;
         // With 1.0, the answer is not in pieces and ends with the connection.

@@ -1,6 +1,6 @@
 //! Replicas: the real `wanglou-control-plane serve`, with settings in a file and everything else in a folder.
 
-mod http;
+pub mod http;
 mod settings;
 
 use std::collections::BTreeMap;
