@@ -80,8 +80,10 @@ pub async fn work(
 
     let source = source::open(backend, &request, &books)?;
     let attached_at = clock::boot_ns();
-    let whole_until = last.as_ref().map_or(attached_at, |last| last.page().whole_until.get());
-    books.page().whole_until.set(whole_until);
+    match &last {
+        Some(last) => books.begin_after(last),
+        None => books.page().whole_until.set(attached_at),
+    }
     attached(&*source).context("cannot say what is attached")?;
     books.page().run.set(run);
     privileges::give_up(source.reads_others()).context("cannot give up capabilities")?;
@@ -179,7 +181,7 @@ impl Worker {
 
     /// Tells of the time in which nobody worked, and of what was lost with the one before.
     fn report_pause(&mut self, last: &Books) {
-        let pause = (last.page().whole_until.get(), self.whole_until);
+        let pause = (last.absent_since(), self.whole_until);
         self.outlets.report_pause(self.modules.clock(), pause, last);
     }
 

@@ -101,8 +101,16 @@ impl Run {
                 account.kept_number.set(*number);
             }
         }
+        // Nobody else has those of other outputs, and what probes had counted went with who was killed.
+        books.close([], |_, _| None);
         let (socket, heard, closes) = (None, Vec::new(), None);
         Some(Self { books, boot_id, socket, heard, closes, is_closed: false })
+    }
+
+    /// Its books, if they know since when nobody works in this boot.
+    pub(super) fn books_in(&self, boot_id: &str) -> Option<&Books> {
+        let knows = self.boot_id == boot_id && self.books.page().whole_until.get() > 0;
+        knows.then_some(&self.books)
     }
 
     /// Where something may be heard.
@@ -173,7 +181,8 @@ impl Run {
         }
     }
 
-    /// Closes its books: what was not handed over is lost, and there are no more batches. To do it twice is to do it once.
+    /// Closes its books: what was not handed over is lost, and there are no more batches. To do it twice is to do it once:
+    /// where they lie they stay until somebody works again, as they know since when nobody does.
     pub(super) fn close(&mut self, spool: &mut Spool, now: u64, lost: &mut Vec<Lost>) {
         self.is_closed = true;
         let run_id = self.books.page().run.get();
@@ -186,6 +195,10 @@ impl Run {
             let head = Head::Closed(ClosedRun { run, last_number, ledger: Some(ledger) });
             spool.append(&head, &head.write(&[]), now, lost);
         }
+    }
+
+    /// Removes its books.
+    pub(super) fn remove(&self) {
         if let Some(path) = self.books.path() {
             // What is there at the next start is closed again, which changes nothing.
             let _ = fs::remove_file(path);
@@ -309,6 +322,7 @@ mod tests {
         let mut left = Run::left_in(&folder, &found);
         assert_eq!(left.len(), 1);
         left[0].close(&mut spool, 2, &mut Vec::new());
+        left[0].remove();
         assert!(Run::left_in(&folder, &found).is_empty(), "its books are gone");
         let run = RunId { boot_id: "boot".to_owned(), run_id: 7 };
         let mut last = None;
