@@ -151,6 +151,22 @@ impl Books {
             let _ = fs::remove_file(path);
             return Err(error);
         }
+        Self::begin(file, path, boot_id)
+    }
+
+    /// Empty ones in a file that had others: a disk that is full has room for them. Fails if somebody needs those.
+    pub fn reuse(old: &Path, path: &Path, boot_id: &str) -> io::Result<Self> {
+        let mut file = File::options().read(true).write(true).open(old)?;
+        if file.metadata()?.len() != size_of::<Page>() as u64 {
+            return Err(io::Error::other("it is that of another version"));
+        }
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        file.write_all(&[0; size_of::<Page>()])?;
+        fs::rename(old, path)?;
+        Self::begin(file, path, boot_id)
+    }
+
+    fn begin(file: File, path: &Path, boot_id: &str) -> io::Result<Self> {
         // Held by whoever has this open, so by the worker too.
         flock(&file, FlockOperation::LockExclusive)?;
         let books = Self { path: Some(path.into()), ..Self::map(file)? };

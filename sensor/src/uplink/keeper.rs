@@ -201,6 +201,7 @@ impl Keeper {
         let mut lost = Vec::new();
         keeper.close_those_left(&found, now, &mut lost);
         keeper.book(lost);
+        keeper.have_spare_books();
         keeper
     }
 
@@ -243,9 +244,16 @@ impl Keeper {
         }
     }
 
+    /// Who is killed while the disk is full has a next one.
+    fn have_spare_books(&self) {
+        if let Some(folder) = self.spool.own_folder() {
+            Run::have_spare(folder);
+        }
+    }
+
     /// Those whose books are closed are not needed any more.
     fn forget_closed(&mut self) {
-        self.runs.iter().filter(|run| run.is_closed()).for_each(Run::remove);
+        self.runs.iter().filter(|run| run.is_closed()).for_each(Run::forget);
         self.runs.retain(|run| !run.is_closed());
     }
 
@@ -253,8 +261,8 @@ impl Keeper {
         match ask {
             Ask::Left(reply) => drop(reply.send(self.left.take())),
             Ask::Books(reply) => {
-                let folder = self.spool.folder().map(ToOwned::to_owned);
-                let books = Run::new_books(folder.as_deref(), &self.boot_id);
+                // A disk that takes nothing new may have room for what is there.
+                let books = Run::new_books(self.spool.own_folder(), &self.boot_id);
                 if let Ok(books) = books
                     && let Err(books) = reply.send(books)
                     && let Some(path) = books.path()
@@ -269,6 +277,7 @@ impl Keeper {
                     run.close_once_heard(oneshot::channel().0, &mut self.spool, now, lost);
                 }
                 self.forget_closed();
+                self.have_spare_books();
                 self.runs.push(Run::attend(socket, books, &self.boot_id));
             }
             Ask::Close(reply) => {
