@@ -39,6 +39,8 @@ pub struct Page {
     wanted: Number,
     /// Boot-clock time until which nothing was missing that no gap had told of, ns.
     pub whole_until: Number,
+    /// Boot-clock time since which nobody had worked when this run began, ns; 0 if nobody had before.
+    pub pause_since: Number,
     /// Those of each output.
     pub accounts: [Account; Destination::ALL.len()],
     /// Those of each module.
@@ -149,6 +151,22 @@ impl Books {
             let _ = fs::remove_file(path);
             return Err(error);
         }
+        Self::begin(file, path, boot_id)
+    }
+
+    /// Empty ones in a file that had others: a disk that is full has room for them. Fails if somebody needs those.
+    pub fn reuse(old: &Path, path: &Path, boot_id: &str) -> io::Result<Self> {
+        let mut file = File::options().read(true).write(true).open(old)?;
+        if file.metadata()?.len() != size_of::<Page>() as u64 {
+            return Err(io::Error::other("it is that of another version"));
+        }
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        file.write_all(&[0; size_of::<Page>()])?;
+        fs::rename(old, path)?;
+        Self::begin(file, path, boot_id)
+    }
+
+    fn begin(file: File, path: &Path, boot_id: &str) -> io::Result<Self> {
         // Held by whoever has this open, so by the worker too.
         flock(&file, FlockOperation::LockExclusive)?;
         let books = Self { path: Some(path.into()), ..Self::map(file)? };
@@ -194,6 +212,22 @@ impl Books {
         let base = unsafe { mmap(ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0) }?;
         let mapping = Arc::new(Mapping(base.cast_const().cast()));
         Ok(Self { file: Arc::new(file), path: None, mapping })
+    }
+
+    /// Nobody has worked since the last of a run before this one, until this one says otherwise.
+    pub fn begin_after(&self, last: &Self) {
+        let since = last.absent_since();
+        self.page().pause_since.set(since);
+        self.page().whole_until.set(since);
+    }
+
+    /// Since when nobody has worked, now that who wrote these is gone, boot-clock ns.
+    pub fn absent_since(&self) -> u64 {
+        let (page, uplink) = (self.page(), self.account(Destination::Uplink));
+        // The pause before is told of in the first batch: without that, nobody knows of it yet.
+        let is_untold = uplink.sequence.get() > 0 && uplink.kept_number.get() == 0;
+        let before = Some(page.pause_since.get()).filter(|since| is_untold && *since > 0);
+        before.unwrap_or(page.whole_until.get())
     }
 
     /// What is written.
@@ -323,6 +357,20 @@ mod tests {
         );
         let other = books.account(Destination::File);
         assert_eq!(read(&other.produced).iter().sum::<u64>(), 0, "it is off");
+    }
+
+    #[test]
+    fn a_pause_that_nobody_has_been_told_of_goes_on() {
+        let books = Books::new().expect("memory");
+        books.page().whole_until.set(30);
+        assert_eq!(books.absent_since(), 30, "it is the first");
+        books.page().pause_since.set(10);
+        assert_eq!(books.absent_since(), 30, "there is no uplink");
+        let uplink = books.account(Destination::Uplink);
+        uplink.sequence.set(1);
+        assert_eq!(books.absent_since(), 10, "what it told went with it");
+        uplink.kept_number.set(1);
+        assert_eq!(books.absent_since(), 30, "it has told of it");
     }
 
     #[test]

@@ -80,8 +80,10 @@ pub async fn work(
 
     let source = source::open(backend, &request, &books)?;
     let attached_at = clock::boot_ns();
-    let whole_until = last.as_ref().map_or(attached_at, |last| last.page().whole_until.get());
-    books.page().whole_until.set(whole_until);
+    match &last {
+        Some(last) => books.begin_after(last),
+        None => books.page().whole_until.set(attached_at),
+    }
     attached(&*source).context("cannot say what is attached")?;
     books.page().run.set(run);
     privileges::give_up(source.reads_others()).context("cannot give up capabilities")?;
@@ -151,6 +153,8 @@ struct Worker {
     outlets: Outlets,
     /// Boot-clock time at which nothing was missing that has not been told of, ns.
     whole_until: u64,
+    /// Boot-clock time until which all that the source had has been taken from it, ns.
+    taken_until: u64,
     gap: Option<Gap>,
     /// Those of gaps that have been told of, for which the table is still to be mended.
     holes: Holes,
@@ -169,6 +173,7 @@ impl Worker {
             modules,
             outlets,
             whole_until: now,
+            taken_until: now,
             gap: None,
             holes: Holes::None,
             mend_at: 0,
@@ -179,7 +184,7 @@ impl Worker {
 
     /// Tells of the time in which nobody worked, and of what was lost with the one before.
     fn report_pause(&mut self, last: &Books) {
-        let pause = (last.page().whole_until.get(), self.whole_until);
+        let pause = (last.absent_since(), self.whole_until);
         self.outlets.report_pause(self.modules.clock(), pause, last);
     }
 
@@ -237,7 +242,8 @@ impl Worker {
         // Now that all from before somebody switched a module on or off has been told of.
         self.modules.look(&mut self.outlets);
         self.source.shed(self.modules.levels());
-        self.books.page().whole_until.set(self.whole_until);
+        // What is still to be taken goes with us.
+        self.books.page().whole_until.set(self.whole_until.min(self.taken_until));
         let now = clock::boot_ns();
         if now >= self.next_ledger && self.outlets.wait_for_room(Duration::ZERO) {
             self.next_ledger = now + LEDGER_NS;
@@ -257,17 +263,18 @@ impl Worker {
     fn take(&mut self) -> Next {
         let until = clock::boot_ns() + ROUND.as_nanos() as u64;
         let mut next = Next::Later;
-        while clock::boot_ns() < until {
-            if !self.outlets.wait_for_room(ROUND) {
+        loop {
+            let now = clock::boot_ns();
+            if now >= until || !self.outlets.wait_for_room(ROUND) {
                 return Next::AtOnce;
             }
             let (modules, outlets) = (&mut self.modules, &mut self.outlets);
             if !self.source.drain(&mut |seen| modules.observe(seen, outlets)) {
+                self.taken_until = now;
                 return next;
             }
             next = Next::Soon;
         }
-        Next::AtOnce
     }
 
     fn take_overdue(&mut self, last: bool) -> Result<()> {

@@ -112,6 +112,10 @@ impl Attendant {
             Some(keeping) => {
                 let (ours, theirs) = channel::stream()?;
                 let books = keeping.books().await?;
+                if let Some(last) = last {
+                    // Should we be killed now, these are all that knows of it.
+                    books.begin_after(last);
+                }
                 keeping.attend(ours, books.clone()).await;
                 (books, Some(theirs))
             }

@@ -97,11 +97,12 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
     };
     cgroup::remove_stale();
     let done = supervisor.run().await;
-    if let Some(keeping) = &supervisor.keeping
-        && supervisor.state.uplink(|uplink| uplink.stream == telemetry::Stream::Open)
-    {
-        // What is not told now lies in the spool.
-        let _ = timeout(LAST_WORDS, keeping.settle()).await;
+    if let Some(keeping) = &supervisor.keeping {
+        if supervisor.state.uplink(|uplink| uplink.stream == telemetry::Stream::Open) {
+            // What is not told now lies in the spool.
+            let _ = timeout(LAST_WORDS, keeping.settle()).await;
+        }
+        keeping.end().await;
     }
     if supervisor.settings.config().control.is_joined() {
         supervisor.told.control.end(shutdown::is_under_way().await).await;
@@ -111,7 +112,11 @@ pub async fn run(effective: Effective, layers: &dyn Fn() -> Layers) -> Result<Ex
 
 impl Supervisor<'_> {
     async fn run(&mut self) -> Result<ExitCode> {
-        let mut last = None;
+        // Of a supervisor that was killed: the first worker tells of the time since.
+        let mut last = match &self.keeping {
+            Some(keeping) => self.told.service.meanwhile(keeping.left()).await,
+            None => None,
+        };
         loop {
             if !self.stay_stopped().await {
                 self.told.service.notify.stopping();

@@ -29,12 +29,16 @@ use crate::telemetry::State;
 const WAITING: usize = 64;
 /// While something lies there, its age is looked at so often.
 const LOOK: Duration = Duration::from_secs(30);
-/// Time for a disk to make place for the books of a run, and for all of a worker to be kept that is gone.
+/// Time for whoever was killed to be gone, for a disk to make place for the books of a run, and for all of a worker to
+/// be kept that is gone.
+const LEFT: Duration = Duration::from_secs(10);
 const BOOKS: Duration = Duration::from_secs(2);
 const CLOSE: Duration = Duration::from_secs(10);
 
 /// What the keeper is asked for.
 enum Ask {
+    /// For the books of the last run of a supervisor before us that was killed.
+    Left(oneshot::Sender<Option<Books>>),
     /// For books that outlive us.
     Books(oneshot::Sender<Books>),
     /// To listen to a worker that writes these books.
@@ -51,6 +55,8 @@ enum Ask {
     EndStream,
     /// To say when nothing is left to be told.
     Settle(oneshot::Sender<()>),
+    /// To leave no books but those that nobody could close.
+    End(oneshot::Sender<()>),
 }
 
 /// The keeper, as others have it; clones share it.
@@ -83,6 +89,13 @@ impl Keeping {
     /// Bytes a second that may be told, 0 for any number.
     pub(crate) fn own_rate(&self) -> u64 {
         self.own_rate.load(Ordering::Relaxed)
+    }
+
+    /// The books of the last run in this boot, if nobody has closed them but us: its supervisor was killed.
+    pub async fn left(&self) -> Option<Books> {
+        let (reply, left) = oneshot::channel();
+        self.ask(Ask::Left(reply)).await;
+        timeout(LEFT, left).await.ok()?.ok()?
     }
 
     /// Books for a worker, which outlive the supervisor if the disk has room for them.
@@ -145,6 +158,14 @@ impl Keeping {
         let _ = settled.await;
     }
 
+    /// The service ends as it was told to: nobody has to be told that nobody works.
+    pub async fn end(&self) {
+        let (reply, ended) = oneshot::channel();
+        self.ask(Ask::End(reply)).await;
+        // What is left is closed again at the next start.
+        let _ = timeout(BOOKS, ended).await;
+    }
+
     async fn ask(&self, ask: Ask) {
         // One that has ended answers nobody, and who waits hears that.
         if self.asks.send(ask).await.is_ok() {
@@ -162,6 +183,8 @@ struct Keeper {
     spool: Spool,
     /// Those that are attended to, and the last one that was.
     runs: Vec<Run>,
+    /// The books of the last run of who was killed before us.
+    left: Option<Books>,
     waits: Option<oneshot::Sender<Telling>>,
     settles: Vec<oneshot::Sender<()>>,
     boot_id: String,
@@ -174,10 +197,11 @@ impl Keeper {
         let (spool, found) = Spool::open(folder, limits(settings), now);
         let boot_id = host::Host::read(0).map(|host| host.boot_id).unwrap_or_default();
         let (runs, settles) = (Vec::new(), Vec::new());
-        let mut keeper = Self { spool, runs, waits: None, settles, boot_id, state };
+        let mut keeper = Self { spool, runs, left: None, waits: None, settles, boot_id, state };
         let mut lost = Vec::new();
         keeper.close_those_left(&found, now, &mut lost);
         keeper.book(lost);
+        keeper.have_spare_books();
         keeper
     }
 
@@ -186,6 +210,9 @@ impl Keeper {
         let Some(folder) = self.spool.folder() else { return };
         for mut run in Run::left_in(folder, found) {
             run.close(&mut self.spool, now, lost);
+            // In the order of their beginnings.
+            self.left = run.books_in(&self.boot_id).cloned().or(self.left.take());
+            self.runs.push(run);
         }
     }
 
@@ -217,11 +244,25 @@ impl Keeper {
         }
     }
 
+    /// Who is killed while the disk is full has a next one.
+    fn have_spare_books(&self) {
+        if let Some(folder) = self.spool.own_folder() {
+            Run::have_spare(folder);
+        }
+    }
+
+    /// Those whose books are closed are not needed any more.
+    fn forget_closed(&mut self) {
+        self.runs.iter().filter(|run| run.is_closed()).for_each(Run::forget);
+        self.runs.retain(|run| !run.is_closed());
+    }
+
     fn take(&mut self, ask: Ask, now: u64, lost: &mut Vec<Lost>) {
         match ask {
+            Ask::Left(reply) => drop(reply.send(self.left.take())),
             Ask::Books(reply) => {
-                let folder = self.spool.folder().map(ToOwned::to_owned);
-                let books = Run::new_books(folder.as_deref(), &self.boot_id);
+                // A disk that takes nothing new may have room for what is there.
+                let books = Run::new_books(self.spool.own_folder(), &self.boot_id);
                 if let Ok(books) = books
                     && let Err(books) = reply.send(books)
                     && let Some(path) = books.path()
@@ -235,11 +276,13 @@ impl Keeper {
                 for run in self.runs.iter_mut().filter(|run| !run.is_closed()) {
                     run.close_once_heard(oneshot::channel().0, &mut self.spool, now, lost);
                 }
-                self.runs.retain(|run| !run.is_closed());
+                self.forget_closed();
+                self.have_spare_books();
                 self.runs.push(Run::attend(socket, books, &self.boot_id));
             }
             Ask::Close(reply) => {
-                if let Some(run) = self.runs.last_mut() {
+                // Who has no uplink has not been attended to.
+                if let Some(run) = self.runs.last_mut().filter(|run| !run.is_closed()) {
                     run.close_once_heard(reply, &mut self.spool, now, lost);
                 }
             }
@@ -272,6 +315,10 @@ impl Keeper {
                 self.spool.end_stream();
             }
             Ask::Settle(reply) => self.settles.push(reply),
+            Ask::End(reply) => {
+                self.forget_closed();
+                let _ = reply.send(());
+            }
         }
     }
 

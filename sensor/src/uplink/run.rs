@@ -22,6 +22,8 @@ use crate::output::Destination;
 
 /// How the names of books end.
 const ENDING: &str = "books";
+/// Old ones, for when a disk has no room for new ones.
+const SPARE: &str = "books.spare";
 /// A worker whose supervisor was killed is gone a moment later.
 const GONE: Duration = Duration::from_secs(5);
 /// Batches that are taken before somebody else has their turn.
@@ -44,7 +46,10 @@ impl Run {
     pub(super) fn new_books(folder: Option<&Path>, boot_id: &str) -> io::Result<Books> {
         if let Some(folder) = folder {
             let path = folder.join(format!("{:020}.{ENDING}", clock::boot_ns()));
-            match Books::create(&path, boot_id) {
+            let books = Books::create(&path, boot_id).or_else(|error| {
+                Books::reuse(&folder.join(SPARE), &path, boot_id).map_err(|_| error)
+            });
+            match books {
                 Ok(books) => return Ok(books),
                 Err(error) => tracing::warn!(
                     id = ids::BOOKS_NOT_KEPT.code,
@@ -54,6 +59,15 @@ impl Run {
             }
         }
         Books::new()
+    }
+
+    /// Has some lie in a folder that are of no run.
+    pub(super) fn have_spare(folder: &Path) {
+        let path = folder.join(SPARE);
+        if !path.exists() {
+            // Where there is no room for it there is none.
+            let _ = Books::create(&path, "");
+        }
     }
 
     /// One whose worker is about to begin.
@@ -101,8 +115,16 @@ impl Run {
                 account.kept_number.set(*number);
             }
         }
+        // Nobody else has those of other outputs, and what probes had counted went with who was killed.
+        books.close([], |_, _| None);
         let (socket, heard, closes) = (None, Vec::new(), None);
         Some(Self { books, boot_id, socket, heard, closes, is_closed: false })
+    }
+
+    /// Its books, if they know since when nobody works in this boot.
+    pub(super) fn books_in(&self, boot_id: &str) -> Option<&Books> {
+        let knows = self.boot_id == boot_id && self.books.page().whole_until.get() > 0;
+        knows.then_some(&self.books)
     }
 
     /// Where something may be heard.
@@ -173,7 +195,8 @@ impl Run {
         }
     }
 
-    /// Closes its books: what was not handed over is lost, and there are no more batches. To do it twice is to do it once.
+    /// Closes its books: what was not handed over is lost, and there are no more batches. To do it twice is to do it once:
+    /// where they lie they stay until somebody works again, as they know since when nobody does.
     pub(super) fn close(&mut self, spool: &mut Spool, now: u64, lost: &mut Vec<Lost>) {
         self.is_closed = true;
         let run_id = self.books.page().run.get();
@@ -186,9 +209,13 @@ impl Run {
             let head = Head::Closed(ClosedRun { run, last_number, ledger: Some(ledger) });
             spool.append(&head, &head.write(&[]), now, lost);
         }
+    }
+
+    /// Nobody needs its books any more, but for their room on the disk.
+    pub(super) fn forget(&self) {
         if let Some(path) = self.books.path() {
             // What is there at the next start is closed again, which changes nothing.
-            let _ = fs::remove_file(path);
+            let _ = fs::rename(path, path.with_file_name(SPARE));
         }
     }
 
@@ -286,6 +313,26 @@ mod tests {
         Head::Batch(Batch { run, number, counts, ledger, ..Batch::default() })
     }
 
+    #[test]
+    fn books_that_nobody_needs_are_those_of_the_next() {
+        let folder = std::env::temp_dir().join(format!("wanglou-spare-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).expect("a folder");
+        Run::have_spare(&folder);
+        let spare = folder.join(SPARE);
+        Books::open(&spare, GONE).expect("the spare").page().run.set(6);
+        let path = folder.join("00000000000000000042.books");
+        let books = Books::reuse(&spare, &path, "boot").expect("no more room");
+        assert_eq!((books.page().run.get(), books.boot_id().as_deref()), (0, Some("boot")));
+        assert!(!spare.exists() && path.exists());
+        assert!(Books::reuse(&path, &spare, "boot").is_err(), "somebody needs them");
+        let (boot_id, heard) = ("boot".to_owned(), Vec::new());
+        let run = Run { books, boot_id, socket: None, heard, closes: None, is_closed: true };
+        run.forget();
+        assert!(spare.exists() && !path.exists());
+        fs::remove_dir_all(&folder).expect("ours");
+    }
+
     /// Between a batch that lies in the spool and its place in the books.
     #[test]
     fn who_was_killed_before_it_had_counted_is_put_right() {
@@ -309,6 +356,7 @@ mod tests {
         let mut left = Run::left_in(&folder, &found);
         assert_eq!(left.len(), 1);
         left[0].close(&mut spool, 2, &mut Vec::new());
+        left[0].forget();
         assert!(Run::left_in(&folder, &found).is_empty(), "its books are gone");
         let run = RunId { boot_id: "boot".to_owned(), run_id: 7 };
         let mut last = None;

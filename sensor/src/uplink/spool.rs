@@ -4,7 +4,8 @@
 //! STATE/spool/lock                      held while somebody keeps it
 //! STATE/spool/000000000000002a.spool    segments, numbered in their order; the last one grows
 //! STATE/spool/….new                     one that is being written anew; removed at start
-//! STATE/spool/….books                   the books of a run that is not over
+//! STATE/spool/….books                   the books of a run that is not over, or was the last
+//! STATE/spool/books.spare               of none any more: the room of the next ones on a disk that is full
 //! ```
 //!
 //! A segment is `WLSPOOL1` and then one [record](super::record) after the other, up to 1 MiB; one is on the disk to stay
@@ -87,6 +88,11 @@ impl Spool {
     /// Where books of runs lie; `None` while the disk takes nothing.
     pub fn folder(&self) -> Option<&Path> {
         self.retry_at.is_none().then(|| self.segments.folder())
+    }
+
+    /// The folder, if nobody else has it, whether or not the disk takes anything.
+    pub fn own_folder(&self) -> Option<&Path> {
+        self.segments.is_locked().then(|| self.segments.folder())
     }
 
     /// What lies there.

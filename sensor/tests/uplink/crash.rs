@@ -1,4 +1,7 @@
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use wanglou_testkit::{
@@ -8,7 +11,7 @@ use wanglou_testkit::{
     storm, sys,
 };
 
-use crate::truth::{Truth, wait_closed};
+use crate::truth::{Truth, wait, wait_closed};
 use crate::{spooled, start};
 
 const KILLED: usize = 6;
@@ -44,7 +47,7 @@ fn a_worker_that_is_killed_in_a_storm_leaves_its_books() -> Result<()> {
     Ok(())
 }
 
-/// The next one finds what it has kept, and closes its books.
+/// The next one finds what it has kept, closes its books, and tells of the time in which nobody watched.
 #[test]
 fn a_supervisor_that_is_killed_in_a_storm_leaves_all_that_it_has_kept() -> Result<()> {
     if !root_or_skip() {
@@ -54,9 +57,11 @@ fn a_supervisor_that_is_killed_in_a_storm_leaves_all_that_it_has_kept() -> Resul
     let fleet = Fleet::new()?;
     let replica = fleet.replica("one")?;
     let storm = storm::start(12_000, 2)?;
+    let mut killed = Vec::new();
     for n in 1..=KILLED {
         let service = start(&fleet, &replica, &[])?;
         thread::sleep(Duration::from_millis(300 + 330 * n as u64));
+        killed.push(SystemTime::now());
         kill(service)?;
     }
     let service = start(&fleet, &replica, &[])?;
@@ -70,6 +75,37 @@ fn a_supervisor_that_is_killed_in_a_storm_leaves_all_that_it_has_kept() -> Resul
     ensure!(truth.runs.len() == KILLED + 1, "{} runs", truth.runs.len());
     println!("{} events stored, lost: {}", truth.events.len(), truth.lost_at_all());
     ensure!(spooled(&fleet.state, "books") == 0, "books are left");
+    for at in killed {
+        let gaps = truth.gaps();
+        let covers = |(start, end): &(SystemTime, SystemTime)| (*start..*end).contains(&at);
+        ensure!(gaps.iter().any(covers), "no gap tells of {at:?}: {gaps:?}");
+    }
+    Ok(())
+}
+
+/// One that is killed while nobody works, as its worker was killed before.
+#[test]
+fn a_pause_in_which_the_supervisor_is_killed_too_is_told_of() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::alone()?;
+    let fleet = Fleet::new()?;
+    let replica = fleet.replica("one")?;
+    let service = start(&fleet, &replica, &[])?;
+    thread::sleep(Duration::from_secs(2));
+    let at = SystemTime::now();
+    sys::kill(service.worker()?, libc::SIGKILL)?;
+    wait("closed books", || Ok(service.told()?.contains("[WL1001]")))?;
+    kill(service)?;
+    let (status, _) = start(&fleet, &replica, &[])?.stop()?;
+    ensure!(status.success(), "it ended with {status}");
+    wait_closed(&replica.ingest, 2)?;
+    let truth = Truth::of(&replica.ingest)?;
+    truth.balances()?;
+    let gaps = truth.gaps();
+    let covers = |(start, end): &(SystemTime, SystemTime)| (*start..*end).contains(&at);
+    ensure!(gaps.iter().any(covers), "no gap tells of {at:?}: {gaps:?}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -75,6 +75,16 @@ impl Truth {
     pub(crate) fn lost_at_all(&self) -> u64 {
         let lost = self.runs.values().flat_map(|balance| balance.lost.values());
         lost.flat_map(Counts::values).sum()
+    }
+
+    /// When nobody has watched, or not all was seen.
+    pub(crate) fn gaps(&self) -> Vec<(SystemTime, SystemTime)> {
+        let gaps = self.events.iter().filter(|event| action(event) == "gap");
+        let metas = gaps.filter_map(|event| event.event.as_ref());
+        let time = |time: &prost_types::Timestamp| SystemTime::try_from(*time).ok();
+        let spans =
+            metas.filter_map(|it| Some((time(it.start.as_ref()?)?, time(it.end.as_ref()?)?)));
+        spans.collect()
     }
 
     /// Processes of a storm that have begun, as far as stored.

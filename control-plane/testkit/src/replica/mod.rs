@@ -161,9 +161,19 @@ impl Replica {
     ///
     /// With its log, if it does not get ready.
     pub async fn restart(&mut self) -> Result<()> {
+        self.launch_again()?;
+        self.ready().await
+    }
+
+    /// The same without waiting: what it needs may be away.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started at all.
+    pub fn launch_again(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process = start(&self.config, &self.log)?;
-        self.ready().await
+        Ok(())
     }
 
     /// Asks it to end, as a service manager does.

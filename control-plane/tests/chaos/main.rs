@@ -1,0 +1,111 @@
+//! A storm that goes on while all that is between a process and the lake is killed, away or full: what is not in the
+//! partitions afterwards was lost by a cause that the books name, or happened while nobody watched, and the sensor says
+//! when that was.
+
+mod account;
+mod partitions;
+mod plan;
+mod victims;
+mod waves;
+
+use std::env;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+use wanglou_api::fleet::v1::run_balance::State;
+use wanglou_api::fleet::v1::{ReconcileRunsRequest, RunBalance};
+use wanglou_fleet_testkit::host::event_reader;
+use wanglou_fleet_testkit::{Replica, Scene, sensor};
+
+use crate::account::Account;
+use crate::partitions::Partitions;
+use crate::plan::plan;
+use crate::victims::Victims;
+use crate::waves::Waves;
+
+/// One after the other: each of them needs the machine.
+static TURN: Mutex<()> = Mutex::const_new(());
+const SOON: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(20);
+/// For what happens once all is well again.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+
+async fn chaos_for(length: Duration) -> Result<()> {
+    if env::var_os("WANGLOU_SENSOR").is_none() || env::var_os("WANGLOU_TESTKIT_BIN").is_none() {
+        eprintln!("skipped: WANGLOU_SENSOR and WANGLOU_TESTKIT_BIN are not set");
+        return Ok(());
+    }
+    let _turn = TURN.lock().await;
+    let seed = match env::var("WANGLOU_SEED") {
+        Ok(seed) => seed.parse().context("WANGLOU_SEED is no number")?,
+        Err(_) => fastrand::u64(..),
+    };
+    println!("WANGLOU_SEED={seed}");
+    go_through(length, seed).await.with_context(|| format!("with WANGLOU_SEED={seed}"))
+}
+
+async fn go_through(length: Duration, seed: u64) -> Result<()> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut plan = plan(&mut random, length).into_iter().peekable();
+    let mut victims = Victims::start().await?;
+    let waves = Waves::begin(seed)?;
+    let (start, folder) = (Instant::now(), waves.folder());
+    while plan.peek().is_some() || start.elapsed() < length {
+        if let Some((at, act)) = plan.next_if(|(at, _)| *at <= start.elapsed()) {
+            println!("{:>6.1} s {act:?}", at.as_secs_f64());
+            victims.act(act, &mut random).await.with_context(|| format!("{act:?}"))?;
+        }
+        victims.look()?;
+        sleep(POLL).await;
+    }
+    victims.heal().await?;
+    sleep(AFTERWARDS).await;
+    let truth = tokio::task::spawn_blocking(|| waves.end()).await??;
+    // What the last worker has handed over is to be told before its supervisor ends.
+    victims.heal().await?;
+    victims.end_sensor()?;
+    let balances = balanced(&victims.scene, &victims.replicas[0]).await?;
+    let lake = victims.end_replicas().await?;
+
+    let there = Partitions::read(&lake, &sensor::machine_id()?, &folder)?;
+    let (runs, begun) = (balances.len(), victims.begun);
+    ensure!(runs >= begun, "{begun} workers were ready, and {runs} runs are known");
+    let account = Account::of(&truth, &there, &balances, &victims.kills)?;
+    let seconds = start.elapsed().as_secs();
+    println!("in {seconds} s killed {:?}: {account}", victims.killed);
+    ensure!(account.share_found() > 0.5, "hardly anybody has watched");
+    Ok(())
+}
+
+/// Waits until all runs are over and balance.
+async fn balanced(scene: &Scene, replica: &Replica) -> Result<Vec<RunBalance>> {
+    let start = Instant::now();
+    loop {
+        let mut reader = event_reader(scene.pki(), &replica.address()).await?;
+        let request = ReconcileRunsRequest::default();
+        let mut answers = reader.reconcile_runs(request).await?.into_inner();
+        let mut runs = Vec::new();
+        while let Some(answer) = answers.message().await? {
+            runs.extend(answer.runs);
+        }
+        let left: Vec<_> = runs.iter().filter(|run| run.state() != State::Balanced).collect();
+        if left.is_empty() {
+            return Ok(runs);
+        }
+        ensure!(start.elapsed() < SOON, "of {} runs {left:#?}", runs.len());
+        sleep(10 * POLL).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_killed_in_a_storm_nothing_is_missing_without_a_cause() -> Result<()> {
+    chaos_for(Duration::from_secs(75)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes ten minutes"]
+async fn whatever_is_killed_for_ten_minutes_nothing_is_missing_without_a_cause() -> Result<()> {
+    chaos_for(Duration::from_secs(600)).await
+}
