@@ -4,7 +4,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Whatever holds the lake did not do what it was asked for.
-    #[error("cannot {doing} {path} in the lake: {source}")]
+    #[error("cannot {doing} {path} in the lake: {}", one_line(.source))]
     Store {
         /// What was to be done: `write`, `read`, `list`, `move`, `delete`.
         doing: &'static str,
@@ -22,6 +22,17 @@ pub enum Error {
         path: String,
         /// Why not.
         source: Arc<std::io::Error>,
+    },
+    /// A bucket cannot be had.
+    #[error(
+        "cannot open the lake in {location}: {}; it is s3://bucket/prefix, and AWS_* in the environment say the rest",
+        one_line(.source)
+    )]
+    Bucket {
+        /// What it is called.
+        location: String,
+        /// Why not.
+        source: Arc<object_store::Error>,
     },
     /// A setting is not what it may be.
     #[error("the lake's {name} is {value}: {allowed}")]
@@ -76,6 +87,14 @@ pub enum Error {
     /// The program ends.
     #[error("the lake is closed, as this program ends")]
     Closed,
+}
+
+/// A server may answer with a page of its own.
+fn one_line(error: &object_store::Error) -> String {
+    const MOST: usize = 400;
+    let text = error.to_string();
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(MOST).collect()
 }
 
 impl Error {

@@ -10,6 +10,7 @@
 //! journal   commits, read and folded                          file       Parquet, in order of the time
 //! manifest  what a commit changes                             partition  hour and kind, as folders
 //! state     what all commits came to                          folder     a local folder whose writes are synced
+//! location  a folder, or a bucket of S3
 //! snapshot  what there is to read at a moment                 query      questions about it
 //! books     of every run: what was produced, and what became of it       numbers   which of a run's batches there are
 //! ```
@@ -28,6 +29,7 @@ mod folder;
 mod journal;
 mod lake;
 pub mod landing;
+pub mod location;
 mod manifest;
 pub mod numbers;
 pub mod partition;

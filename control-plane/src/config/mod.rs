@@ -78,7 +78,7 @@ pub(crate) struct Fleet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lake {
     /// A folder; empty: this replica takes no events.
-    pub(crate) location: PathBuf,
+    pub(crate) location: String,
     /// For so long an event waits for others at most before it is stored.
     pub(crate) flush: Duration,
     pub(crate) compact_every: Duration,
@@ -114,7 +114,7 @@ impl Default for Config {
                 operator_keys: Vec::new(),
             },
             lake: Lake {
-                location: PathBuf::from("/var/lib/wanglou/lake"),
+                location: "/var/lib/wanglou/lake".to_owned(),
                 flush: Duration::from_secs(1),
                 compact_every: Duration::from_secs(30),
                 retention: 30,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wanglou_api::dial::check_endpoint;
 use wanglou_daemon::config::Setting;
 use wanglou_daemon::config::values::{absolute, list, quoted};
+use wanglou_lake::location;
 
 use super::Config;
 
@@ -101,8 +102,8 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     },
     Setting {
         path: "lake.location",
-        set: |to, raw| raw.text(file_or_none).map(|value| to.lake.location = value),
-        show: |of| quoted(of.lake.location.display()),
+        set: |to, raw| raw.text(place_or_none).map(|value| to.lake.location = value),
+        show: |of| quoted(&of.lake.location),
     },
     Setting {
         path: "lake.flush_milliseconds",
@@ -164,4 +165,12 @@ fn member(text: &str) -> Result<String, String> {
 
 fn file_or_none(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Ok(PathBuf::new()) } else { absolute(text) }
+}
+
+/// A folder, a bucket, or nothing.
+fn place_or_none(text: &str) -> Result<String, String> {
+    if text.is_empty() || location::is_bucket(text) {
+        return Ok(text.to_owned());
+    }
+    absolute(text).map(|_| text.to_owned())
 }

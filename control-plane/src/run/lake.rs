@@ -1,12 +1,11 @@
 //! The lake, which others do not wait for: a replica without one does everything else.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
-use wanglou_lake::{Error, Folder, Lake, Settings};
+use wanglou_lake::{Error, Lake, Settings, location};
 
 use crate::config::Config;
 use crate::counters::Counters;
@@ -31,7 +30,7 @@ pub(super) fn begin(
     counters: &Arc<Counters>,
 ) -> Ingests {
     let (opened, ingests) = watch::channel(None);
-    if config.lake.location.as_os_str().is_empty() {
+    if config.lake.location.is_empty() {
         return ingests;
     }
     let settings = Settings {
@@ -55,7 +54,7 @@ pub(super) fn begin(
     ingests
 }
 
-async fn until_open(location: &Path, settings: &Settings) -> Lake {
+async fn until_open(location: &str, settings: &Settings) -> Lake {
     loop {
         match open(location, settings).await {
             Ok(lake) => return lake,
@@ -67,6 +66,9 @@ async fn until_open(location: &Path, settings: &Settings) -> Lake {
     }
 }
 
-async fn open(location: &Path, settings: &Settings) -> Result<Lake, Error> {
-    Lake::open(Arc::new(Folder::open(location)?), settings.clone()).await
+async fn open(location: &str, settings: &Settings) -> Result<Lake, Error> {
+    // What is not text is none of those that are looked for.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Lake::open(location::open(location, environment)?, settings.clone()).await
 }
