@@ -1,5 +1,7 @@
 //! Installing Debian packages: named before anything happens, and only as root.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -25,6 +27,30 @@ pub(crate) fn ensure(packages: &[&str], why: &str) -> Result<()> {
         // Most often a package list that is absent or older than the mirror.
         shell::run(apt().arg("update"))?;
         install(&missing)?;
+    }
+    Ok(())
+}
+
+/// Unpacks packages into a folder of ours: installed, they would start services.
+///
+/// # Errors
+///
+/// One line that says what cannot be had.
+pub(crate) fn unpack(packages: &[&str], folder: &Path) -> Result<()> {
+    if shell::which("apt-get").is_none() {
+        bail!("there is no apt-get");
+    }
+    have_lists()?;
+    fs::create_dir_all(folder)?;
+    eprintln!("xtask: unpacking Debian's {} into {}", packages.join(", "), folder.display());
+    shell::run(
+        Command::new("apt-get").args(["-q", "download"]).args(packages).current_dir(folder),
+    )?;
+    for file in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
+        if file.extension().is_some_and(|it| it == "deb") {
+            shell::run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(folder))?;
+            fs::remove_file(file)?;
+        }
     }
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! The etcd of tests and of `run`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::env;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
 use crate::{debian, shell};
@@ -22,26 +21,9 @@ pub(crate) fn find_or_unpack(workspace: &Workspace) -> Result<PathBuf> {
         return Ok(installed);
     }
     if !shell::is_program(&unpacked) {
-        unpack(&folder).context(
+        debian::unpack(&["etcd-server"], &folder).context(
             "no etcd: take a release of it, 3.4 or later, and set WANGLOU_ETCD to its program",
         )?;
     }
     Ok(unpacked)
-}
-
-fn unpack(folder: &Path) -> Result<()> {
-    if shell::which("apt-get").is_none() {
-        bail!("there is no apt-get");
-    }
-    debian::have_lists()?;
-    fs::create_dir_all(folder)?;
-    eprintln!("xtask: unpacking Debian's etcd-server into {}", folder.display());
-    shell::run(
-        Command::new("apt-get").args(["-q", "download", "etcd-server"]).current_dir(folder),
-    )?;
-    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let package = files.find(|path| path.extension().is_some_and(|it| it == "deb"));
-    let package = package.context("apt-get has downloaded nothing")?;
-    shell::run(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(folder))?;
-    Ok(fs::remove_file(package)?)
 }
