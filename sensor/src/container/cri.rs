@@ -62,7 +62,12 @@ async fn find(
     // What holds the namespaces of a pod is a container without a name.
     let pod_id = container.as_ref().map_or(id, |it| &it.pod_sandbox_id);
     let request = PodSandboxStatusRequest { pod_sandbox_id: pod_id.to_owned() };
-    let pod = client.pod_sandbox_status(request).await?.into_inner().status.unwrap_or_default();
+    let pod = match client.pod_sandbox_status(request).await {
+        Ok(answer) => answer.into_inner().status.unwrap_or_default(),
+        // One that is being removed, before its container is.
+        Err(_) if container.is_some() => PodSandboxStatus::default(),
+        Err(status) => return Err(status),
+    };
     let image = match &container {
         Some(container) => image(client, container).await,
         None => String::new(),

@@ -13,7 +13,7 @@ const DEPTH: usize = 32;
 /// cgroups that are looked at in one walk, at most.
 const MOST: usize = 100_000;
 /// All of them are looked at no more often than this.
-const WALK_NS: u64 = 1_000_000_000;
+const WALK_NS: u64 = 10_000_000_000;
 
 /// Where to look.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use super::details::Details;
 use super::finder::{Finder, Found};
 use super::path::{Named, named};
 
-/// cgroups known at most: those that are used least go first. With the containers, about half a megabyte on a host
-/// that has as many, two at the very most.
+/// cgroups known at most: those that are used least go first. With the containers and what is usually said of them a
+/// megabyte on a host that has as many, and three if all of it is as long as it may be.
 const GROUPS: usize = 4096;
 /// Containers known at most.
 const CONTAINERS: usize = 1024;
