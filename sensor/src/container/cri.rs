@@ -47,7 +47,7 @@ pub(super) async fn ask(socket: &Path, id: &str) -> Result<Option<Details>, AskE
     let mut client = client.max_decoding_message_size(ANSWER_BYTES);
     // All is over when the first of both is.
     tokio::select! {
-        found = find(&mut client, id) => found.or_else(nothing),
+        found = find(&mut client, id) => found.or_else(|status| nothing(&status)),
         ended = connection => Err(ended.err().map_or(AskError::Gone, AskError::from)),
     }
 }
@@ -104,7 +104,7 @@ fn of_pod(pod: &PodSandboxStatus) -> Details {
 }
 
 /// One that it does not know, or a socket at which nobody speaks this.
-fn nothing(status: Status) -> Result<Option<Details>, AskError> {
+fn nothing(status: &Status) -> Result<Option<Details>, AskError> {
     match status.code() {
         Code::NotFound | Code::Unimplemented => Ok(None),
         _ => Err(AskError::Refused(status.message().to_owned())),

@@ -17,6 +17,8 @@ const CONTAINERS: usize = 1024;
 /// What nobody knows yet is asked for again after so long, then after four times as long, up to the longest, ns.
 const AGAIN_NS: u64 = 1_000_000_000;
 const AGAIN_AT_MOST_NS: u64 = 256_000_000_000;
+/// So often of itself; after that, which is a minute and a half later, only if something happens in it.
+const TRIES: u32 = 4;
 
 /// A container.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct Containers {
     by_id: HashMap<Arc<str>, usize, RandomState>,
     /// Look-ups so far.
     looked: u64,
+    /// Boot-clock time at which somebody may have to be asked again, ns.
+    again_at: u64,
 }
 
 /// A cgroup.
@@ -76,6 +80,7 @@ impl Containers {
             containers: Vec::new(),
             by_id: HashMap::default(),
             looked: 0,
+            again_at: u64::MAX,
         }
     }
 
@@ -114,18 +119,40 @@ impl Containers {
 
     /// The next container of which more is known now than before.
     pub fn completed(&mut self, now: u64) -> Option<&Container> {
+        self.ask_again(now);
         while let Some(Answer { id, details }) = self.asker.answer() {
             // One that has been forgotten meanwhile is asked for again when it is seen.
             let Some(&at) = self.by_id.get(&id) else { continue };
             let container = &mut self.containers[at];
             let Some(details) = details else {
-                container.is_unknown(now);
+                self.again_at = self.again_at.min(container.is_unknown(now));
                 continue;
             };
             container.details = Some(Box::new(details));
             return Some(&self.containers[at]);
         }
         None
+    }
+
+    /// Asks about those again that nobody knew: what does nothing for long is to have a name as well.
+    fn ask_again(&mut self, now: u64) {
+        if now < self.again_at {
+            return;
+        }
+        self.again_at = u64::MAX;
+        for container in &mut self.containers {
+            let tried = container.refusals;
+            let Some(at) = container.ask_at.filter(|_| (1..=TRIES).contains(&tried)) else {
+                continue;
+            };
+            if at > now {
+                self.again_at = self.again_at.min(at);
+            } else if self.asker.ask(&container.id, container.runtime) {
+                container.ask_at = None;
+            } else {
+                self.again_at = self.again_at.min(now + AGAIN_NS);
+            }
+        }
     }
 
     fn find(&mut self, cgroup: u64, path: Option<&[u8]>, pid: u32, now: u64) {
@@ -191,11 +218,13 @@ impl Container {
         self.ask_at.is_some_and(|at| at <= now)
     }
 
-    /// Nobody knows it: it may be younger than what its runtime tells of it.
-    fn is_unknown(&mut self, now: u64) {
+    /// Nobody knows it: it may be younger than what its runtime tells of it. Says when to ask again.
+    fn is_unknown(&mut self, now: u64) -> u64 {
         let wait = AGAIN_NS.saturating_mul(4_u64.saturating_pow(self.refusals));
         self.refusals += 1;
-        self.ask_at = Some(now + wait.min(AGAIN_AT_MOST_NS));
+        let at = now + wait.min(AGAIN_AT_MOST_NS);
+        self.ask_at = Some(at);
+        at
     }
 }
 
@@ -287,6 +316,30 @@ mod tests {
             now += wait * 1_000_000_000;
             assert!(!container.is_due(now - 1) && container.is_due(now));
         }
+    }
+
+    /// Without a further event: the first process of a pod only sleeps.
+    #[test]
+    fn what_does_nothing_is_asked_for_again_too() {
+        let mut containers = none();
+        containers.see(1, Some(&path(1)), 0, 0);
+        let mut now = 0;
+        let mut asked = 0;
+        for _ in 0..10_000 {
+            now += AGAIN_NS / 20;
+            assert!(containers.completed(now).is_none(), "there is no runtime");
+            let is_asked = containers.containers[0].ask_at.is_none();
+            if is_asked {
+                asked += 1;
+                while containers.containers[0].ask_at.is_none() {
+                    std::thread::yield_now();
+                    containers.completed(now);
+                }
+            }
+        }
+        assert_eq!(asked, 1 + TRIES);
+        containers.see(1, None, 0, now);
+        assert!(containers.containers[0].ask_at.is_none(), "it does something");
     }
 
     #[test]

@@ -41,6 +41,10 @@ fn what_a_pod_is_called_comes_later() -> Result<()> {
     let completes =
         |event: &Value| action(event) == "container_seen" && container(event) == Some(&id);
     watch.wait_for("record that completes the container", completes)?;
+    // What holds the pod's namespaces was there before its runtime knew it, and does nothing any more.
+    let of_pod =
+        |event: &Value| action(event) == "container_seen" && container(event) == Some(&pod_id);
+    watch.wait_for("record that completes the pod's own", of_pod)?;
     fs::write(given.join("go"), "")?;
     watch.wait_for("event after it", |event| tag(event) == Some("last"))?;
     cri.remove_pod(&pod_id)?;
@@ -49,7 +53,7 @@ fn what_a_pod_is_called_comes_later() -> Result<()> {
     let stream = capture.stream()?;
 
     let place = |wanted: &dyn Fn(&Value) -> bool| {
-        stream.events().iter().position(|event| wanted(event)).context("an event is missing")
+        stream.events().iter().position(wanted).context("an event is missing")
     };
     let first = place(&|event| tag(event) == Some("first"))?;
     let told = place(&completes)?;
@@ -75,9 +79,7 @@ fn what_a_pod_is_called_comes_later() -> Result<()> {
     }
     ensure!(text(told, "event.kind") == Some("asset"), "{told}");
     ensure!(text(told, "event.provider") == Some("cri"), "{told}");
-    // What holds the pod's namespaces is in the pod, and has no name.
-    let of_pod =
-        |event: &Value| action(event) == "container_seen" && container(event) == Some(&pod_id);
+    // It is in the pod, and has no name.
     let holder = &stream.events()[place(&of_pod)?];
     ensure!(field(holder, "orchestrator") == Some(&names), "{holder}");
     ensure!(text(holder, "container.name").is_none(), "{holder}");
