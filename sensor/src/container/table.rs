@@ -107,8 +107,13 @@ impl Containers {
         let Some(at) = at else { return };
         let container = &mut self.containers[at];
         container.used = self.looked;
-        if container.is_due(now) && self.asker.ask(&container.id, container.runtime) {
+        if !container.is_due(now) {
+            return;
+        }
+        if self.asker.ask(&container.id, container.runtime) {
             container.ask_at = None;
+        } else {
+            self.again_at = self.again_at.min(now + AGAIN_NS);
         }
     }
 
@@ -134,17 +139,16 @@ impl Containers {
         None
     }
 
-    /// Asks about those again that nobody knew: what does nothing for long is to have a name as well.
+    /// Asks about those again that nobody knew, or that there was no room to ask about: what does nothing for long is
+    /// to have a name as well.
     fn ask_again(&mut self, now: u64) {
         if now < self.again_at {
             return;
         }
         self.again_at = u64::MAX;
         for container in &mut self.containers {
-            let tried = container.refusals;
-            let Some(at) = container.ask_at.filter(|_| (1..=TRIES).contains(&tried)) else {
-                continue;
-            };
+            let is_wanted = container.used > 0 && container.refusals <= TRIES;
+            let Some(at) = container.ask_at.filter(|_| is_wanted) else { continue };
             if at > now {
                 self.again_at = self.again_at.min(at);
             } else if self.asker.ask(&container.id, container.runtime) {
@@ -340,6 +344,22 @@ mod tests {
         assert_eq!(asked, 1 + TRIES);
         containers.see(1, None, 0, now);
         assert!(containers.containers[0].ask_at.is_none(), "it does something");
+    }
+
+    /// On a host with many, at start.
+    #[test]
+    fn those_that_there_was_no_room_to_ask_about_are_not_forgotten() {
+        let mut containers = none();
+        for n in 0..500 {
+            containers.see(n as u64, Some(&path(n)), 0, 0);
+        }
+        let waiting = |it: &Containers| it.containers.iter().filter(|it| it.refusals == 0).count();
+        let mut now = 0;
+        while waiting(&containers) > 400 {
+            now += AGAIN_NS;
+            assert!(containers.completed(now).is_none(), "there is no runtime");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -5,10 +5,29 @@ use wanglou_api::event::{
     Timestamp,
 };
 
+use super::Enricher;
 use super::event::Around;
 use crate::action::{Action, Category};
 use crate::container::{Container, Details};
+use crate::observation::Observation;
 use crate::outlets::Outlets;
+
+impl Enricher {
+    /// Tells of containers of which their runtimes have told more since this was last called.
+    pub fn tell_of_containers(&mut self, now: u64, outlets: &mut Outlets) {
+        let clock = self.clock;
+        while let Some(container) = self.containers.completed(now) {
+            report(container, clock.utc(now), outlets);
+        }
+    }
+
+    /// Makes sure that it is known which container this is in.
+    pub(super) fn locate(&mut self, seen: &Observation<'_>) {
+        if let Some(cgroup) = seen.state.cgroup {
+            self.containers.see(cgroup, seen.state.cgroup_path, seen.pid, seen.time);
+        }
+    }
+}
 
 impl<'a> Around<'a> {
     /// Adds the container that a cgroup belongs to, and what is known of it by now.
@@ -20,7 +39,7 @@ impl<'a> Around<'a> {
 }
 
 /// More is known of a container now.
-pub(super) fn report(container: &Container, now: Timestamp, outlets: &mut Outlets) {
+fn report(container: &Container, now: Timestamp, outlets: &mut Outlets) {
     let action = Action::ContainerSeen;
     let meta = EventMeta {
         kind: Some("asset"),

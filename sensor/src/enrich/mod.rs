@@ -100,21 +100,6 @@ impl Enricher {
         }
     }
 
-    /// Tells of containers of which their runtimes have told more since this was last called.
-    pub fn tell_of_containers(&mut self, now: u64, outlets: &mut Outlets) {
-        let clock = self.clock;
-        while let Some(container) = self.containers.completed(now) {
-            container::report(container, clock.utc(now), outlets);
-        }
-    }
-
-    /// Makes sure that it is known which container this is in.
-    fn locate(&mut self, seen: &Observation<'_>) {
-        if let Some(cgroup) = seen.state.cgroup {
-            self.containers.see(cgroup, seen.state.cgroup_path, seen.pid, seen.time);
-        }
-    }
-
     fn fork(
         &mut self,
         seen: &Observation<'_>,
