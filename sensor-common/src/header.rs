@@ -1,7 +1,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Raised with every change of a layout in this crate; the worker refuses other versions.
-pub const LAYOUT_VERSION: u16 = 3;
+pub const LAYOUT_VERSION: u16 = 4;
 
 /// What every record in the ring begins with.
 ///
@@ -58,6 +58,8 @@ pub enum Kind {
     Open = 10,
     /// [`crate::event::Flow`].
     Flow = 11,
+    /// A cgroup was made: its path, which ends in a NUL. The header has its id.
+    Cgroup = 12,
 }
 
 impl TryFrom<u16> for Kind {
@@ -76,6 +78,7 @@ impl TryFrom<u16> for Kind {
             9 => Self::Disconnect,
             10 => Self::Open,
             11 => Self::Flow,
+            12 => Self::Cgroup,
             unknown => return Err(unknown),
         })
     }

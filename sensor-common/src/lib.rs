@@ -18,6 +18,7 @@ pub use header::{Header, Kind, LAYOUT_VERSION};
 pub use offsets::{ABSENT, MEMBERS, Member, Offsets};
 pub use rules::{EXECUTABLE_MAX, RULES_MAX, Rules};
 pub use settings::{
-    ARGS_LARGE, ARGS_MAX, ARGS_TAIL, LIMIT_WINDOW_NS, PATH_DEPTH, PATH_MAX, Settings,
+    ARGS_LARGE, ARGS_MAX, ARGS_TAIL, CGROUP_PATH_MAX, LIMIT_WINDOW_NS, PATH_DEPTH, PATH_MAX,
+    Settings,
 };
 pub use shedding::{GROUPS, RING_PARTS, SHED_ALL, SHED_MOST, Shedding};

@@ -94,6 +94,8 @@ offsets! {
     css_set_subsys: "css_set" "subsys",
     css_cgroup: "cgroup_subsys_state" "cgroup",
     cgroup_kn: "cgroup" "kn",
+    cgroup_root: "cgroup" "root",
+    cgroup_root_hierarchy_id: "cgroup_root" "hierarchy_id",
     kernfs_node_id: "kernfs_node" "id",
     kernfs_node_parent: "kernfs_node" "parent",
     kernfs_node_rcu_parent: "kernfs_node" "__parent",

@@ -13,6 +13,10 @@ pub const ARGS_TAIL: usize = 8 * 1024;
 /// Bytes of a path that a record holds at most.
 pub const PATH_MAX: usize = 4096;
 
+/// Bytes of a cgroup's path, as the kernel tells its tracepoints at most (`TRACE_CGROUP_PATH_LEN`,
+/// kernel/cgroup/cgroup-internal.h).
+pub const CGROUP_PATH_MAX: usize = 1024;
+
 /// Names and mount points that the walk up a path takes at most.
 pub const PATH_DEPTH: usize = 32;
 
@@ -31,6 +35,8 @@ pub struct Settings {
     pub exit_tells_group_dead: u32,
     /// Index of the v1 controller whose hierarchy names containers, [`crate::ABSENT`] on cgroup2.
     pub cgroup_subsys: u32,
+    /// The number of that hierarchy, 0 for cgroup2.
+    pub cgroup_hierarchy: u32,
     /// Bytes of arguments that a record holds, from [`ARGS_MAX`] to [`ARGS_LARGE`].
     pub args_bytes: u32,
     /// Index of the scratch slot that belongs to the iterator.

@@ -136,6 +136,15 @@ impl Event {
     }
 }
 
+/// Sends a record that is no event: a lost one is made up for, and nothing is counted.
+#[inline(always)]
+pub fn send_unnumbered(record: *const u8, len: u32) {
+    let ring = (&raw const EVENTS).cast_mut().cast();
+    let record = record.cast_mut().cast();
+    // SAFETY: the verifier proves that `record` has `len` bytes.
+    unsafe { bpf_ringbuf_output(ring, record, len.into(), BPF_RB_NO_WAKEUP) };
+}
+
 /// Counts an event that waits for something to be known of it.
 #[inline(always)]
 pub fn waits(stream: Stream) {
@@ -161,11 +170,17 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
+/// The CPU that we run on.
+#[inline(always)]
+pub fn cpu() -> u32 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_get_smp_processor_id() }
+}
+
 /// The counters of a stream on this CPU, and which that is.
 #[inline(always)]
 fn counters(stream: Stream) -> Option<(*mut Counters, u32)> {
-    // SAFETY: a helper without arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let cpu = cpu();
     let index = cpu * Stream::ALL.len() as u32 + stream as u32;
     Some((COUNTERS.get_ptr_mut(index)?, cpu))
 }
@@ -193,7 +208,7 @@ pub unsafe fn add(counter: *mut u64, more: u64) {
     unsafe { asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) counter, in(reg) more) }
 }
 
-/// The same of one that an iterator writes, which nothing numbers.
+/// The header of a record that nothing numbers, as an iterator writes it.
 #[inline(always)]
 pub fn header_of(kind: Kind, len: u32, owner: Owner) -> Header {
     Header {
@@ -207,6 +222,12 @@ pub fn header_of(kind: Kind, len: u32, owner: Owner) -> Header {
         start: owner.start,
         cgroup: owner.cgroup,
     }
+}
+
+/// The same of one about a cgroup, whoever made it.
+#[inline(always)]
+pub fn header_of_cgroup(kind: Kind, len: u32, cgroup: u64) -> Header {
+    Header { cgroup, ..header_of(kind, len, Owner::unknown()) }
 }
 
 /// A header at the present time.

@@ -86,6 +86,7 @@ pub static SETTINGS: Global<Settings> = Global::new(Settings {
     wake_bytes: 0,
     exit_tells_group_dead: 0,
     cgroup_subsys: wanglou_sensor_common::ABSENT,
+    cgroup_hierarchy: 0,
     args_bytes: wanglou_sensor_common::ARGS_MAX as u32,
     iterator_slot: 0,
     loopback: 0,

@@ -30,6 +30,8 @@ pub enum Action {
     DisconnectReceived,
     /// What was said over UDP, summed.
     Flow,
+    /// More is known of a container than its id.
+    ContainerSeen,
     /// Of a lost event whose action nobody can know any more.
     Unknown,
 }
@@ -71,7 +73,7 @@ pub enum Worth {
 
 impl Action {
     /// Every action that is counted, in the order of its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ExistingProcess,
         Self::Fork,
         Self::Exec,
@@ -84,6 +86,7 @@ impl Action {
         Self::ConnectionAccepted,
         Self::DisconnectReceived,
         Self::Flow,
+        Self::ContainerSeen,
         Self::Unknown,
     ];
 
@@ -102,6 +105,7 @@ impl Action {
             Self::ConnectionAccepted => "connection_accepted",
             Self::DisconnectReceived => "disconnect_received",
             Self::Flow => "flow",
+            Self::ContainerSeen => "container_seen",
             Self::Unknown => "unknown",
         }
     }
@@ -119,7 +123,8 @@ impl Action {
             | Self::Exec
             | Self::End
             | Self::UidChange
-            | Self::GidChange => Some(Category::Process),
+            | Self::GidChange
+            | Self::ContainerSeen => Some(Category::Process),
             Self::ExistingConnection
             | Self::Listen
             | Self::ConnectionAttempted
@@ -138,7 +143,11 @@ impl Action {
             | Self::ConnectionAttempted
             | Self::ConnectionAccepted
             | Self::DisconnectReceived => Worth::Less,
-            Self::ExistingProcess | Self::Fork | Self::UidChange | Self::GidChange => Worth::More,
+            Self::ExistingProcess
+            | Self::Fork
+            | Self::UidChange
+            | Self::GidChange
+            | Self::ContainerSeen => Worth::More,
             Self::Exec | Self::End | Self::Unknown => Worth::Most,
         }
     }
@@ -150,6 +159,7 @@ impl Action {
             | Self::ExistingConnection
             | Self::Listen
             | Self::Flow
+            | Self::ContainerSeen
             | Self::Unknown => &["info"],
             Self::Fork | Self::Exec | Self::ConnectionAttempted | Self::ConnectionAccepted => {
                 &["start"]

@@ -1,12 +1,14 @@
 //! The command line.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use wanglou_daemon::cli::{ConfigCommand, Layered};
 
 use crate::action::Category;
 use crate::config::Config;
+use crate::container::Sockets;
 use crate::filter::{Filter, Rule, RuleError};
 use crate::kernel::{
     ARGS_STEPS, Limits, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES, Network, Request, Sizes,
@@ -76,9 +78,31 @@ pub struct Watch {
     /// Sizes in the kernel.
     #[command(flatten)]
     pub sizes: SizeFlags,
+    /// Who is asked about containers.
+    #[command(flatten)]
+    pub runtimes: Runtimes,
     /// Indent each process below the one that created it (pretty only)
     #[arg(long)]
     pub tree: bool,
+}
+
+/// Where container runtimes listen.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Runtimes {
+    /// Socket of a container runtime of Kubernetes, to be asked instead of those in the usual places
+    #[arg(long, value_name = "PATH")]
+    cri_socket: Vec<PathBuf>,
+    /// Socket of Docker
+    #[arg(long, value_name = "PATH", default_value_os_t = Sockets::default().docker)]
+    docker_socket: PathBuf,
+}
+
+impl From<Runtimes> for Sockets {
+    fn from(flags: Runtimes) -> Self {
+        let usual = || Self::default().cri;
+        let cri = if flags.cri_socket.is_empty() { usual() } else { flags.cri_socket };
+        Self { cri, docker: flags.docker_socket }
+    }
 }
 
 /// Which connections are reported.

@@ -7,6 +7,7 @@ pub mod channel;
 pub mod cli;
 pub mod cn_proc;
 pub mod config;
+pub mod container;
 pub mod control;
 pub mod credit;
 pub mod decode;

@@ -113,6 +113,7 @@ fn run_watch(options: &Watch) -> Result<ExitCode> {
         budget: Budget::default(),
         books,
         last: None,
+        runtimes: options.runtimes.clone().into(),
         uplink: None,
     };
     event_loop()?.block_on(watch::watch(options))

@@ -76,6 +76,8 @@ pub struct State<'a> {
     pub group: Option<Ids>,
     /// cgroup id (kernfs inode number).
     pub cgroup: Option<u64>,
+    /// The path of that cgroup in its hierarchy, where it was read on the way.
+    pub cgroup_path: Option<&'a [u8]>,
     /// Process id in its own PID namespace.
     pub vpid: Option<u32>,
     /// Thread group id of `real_parent`: whose child it is now.
@@ -112,6 +114,8 @@ pub enum Action<'a> {
     },
     /// A socket of its came to a turn of its life.
     Connection(Connection),
+    /// It made the cgroup that `State` has: nothing that is told of by itself.
+    Cgroup,
 }
 
 /// What a process is running.

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use crate::books::Books;
 use crate::clock::{self, Clock};
+use crate::container::{Asker, Containers, Sockets};
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
@@ -62,6 +63,8 @@ pub struct Options {
     pub books: Books,
     /// Those of the worker before this one, if there was one, closed.
     pub last: Option<Books>,
+    /// Who can be asked about containers.
+    pub runtimes: Sockets,
     /// Leads to who keeps what the fleet is to have, if that is an output.
     pub uplink: Option<OwnedFd>,
 }
@@ -75,8 +78,18 @@ pub async fn work(
     let run = clock::boot_ns();
     // Every event borrows it, to the end of the process.
     let host: &'static Host = Box::leak(Box::new(Host::read(run)?));
-    let Options { backend, format, outputs, request, modules, budget, books, last, uplink } =
-        options;
+    let Options {
+        backend,
+        format,
+        outputs,
+        request,
+        modules,
+        budget,
+        books,
+        last,
+        runtimes,
+        uplink,
+    } = options;
 
     let source = source::open(backend, &request, &books)?;
     let attached_at = clock::boot_ns();
@@ -95,7 +108,8 @@ pub async fn work(
     let outlets = Outlets::open(host, &outputs, format, &books, last.as_ref(), uplink, wake_us)?;
     let wake = wake_up(&*source).context("cannot poll the source of events")?;
 
-    let modules = Modules::new(Enricher::new(host), &modules, &budget, books.clone());
+    let containers = Containers::open(Asker::new(runtimes));
+    let modules = Modules::new(Enricher::new(host, containers), &modules, &budget, books.clone());
     let mut worker = Worker::new(source, modules, outlets, books);
     if let Some(last) = &last {
         worker.report_pause(last);
@@ -200,6 +214,16 @@ impl Worker {
         });
     }
 
+    /// Tells what has been learnt of containers since.
+    fn tell_of_containers(&mut self) {
+        if !self.outlets.wait_for_room(Duration::ZERO) {
+            return;
+        }
+        self.modules.attempt(Module::Process, &mut self.outlets, |modules, outlets| {
+            modules.enricher().tell_of_containers(clock::boot_ns(), outlets);
+        });
+    }
+
     /// Builds the table, and says that we are ready.
     fn begin(&mut self, attached: u64) -> Result<()> {
         self.whole_until = attached;
@@ -237,6 +261,7 @@ impl Worker {
         self.source.flush_log();
         log::tick();
         self.report_alerts();
+        self.tell_of_containers();
         self.take_overdue(false)?;
         self.look_for_losses()?;
         // Now that all from before somebody switched a module on or off has been told of.

@@ -31,24 +31,26 @@ pub(crate) fn ensure(packages: &[&str], why: &str) -> Result<()> {
     Ok(())
 }
 
-/// Unpacks a package into a folder, without installing it: its programs are had without the services that it starts.
+/// Unpacks packages into a folder of ours: installed, they would start services.
 ///
 /// # Errors
 ///
-/// If there is no apt, or it does not give the package.
-pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+/// One line that says what cannot be had.
+pub(crate) fn unpack(packages: &[&str], folder: &Path) -> Result<()> {
     if shell::which("apt-get").is_none() {
         bail!("there is no apt-get");
     }
     have_lists()?;
     fs::create_dir_all(folder)?;
-    eprintln!("xtask: unpacking Debian's {package} into {}", folder.display());
-    shell::run(apt().args(["download", package]).current_dir(folder))?;
-    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let file = files.find(|path| path.extension().is_some_and(|it| it == "deb"));
-    let file = file.context("apt-get has downloaded nothing")?;
-    shell::run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(folder))?;
-    Ok(fs::remove_file(file)?)
+    eprintln!("xtask: unpacking Debian's {} into {}", packages.join(", "), folder.display());
+    shell::run(apt().arg("download").args(packages).current_dir(folder))?;
+    for file in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
+        if file.extension().is_some_and(|it| it == "deb") {
+            shell::run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(folder))?;
+            fs::remove_file(file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether apt has heard of a package, installed or not.

@@ -132,7 +132,7 @@ fn promtool(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.tools().join("prometheus");
     let unpacked = folder.join("usr/bin/promtool");
     if !shell::is_program(&unpacked) {
-        debian::unpack("prometheus", &folder)?;
+        debian::unpack(&["prometheus"], &folder)?;
     }
     Ok(unpacked)
 }

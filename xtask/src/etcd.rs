@@ -21,7 +21,7 @@ pub(crate) fn find_or_unpack(workspace: &Workspace) -> Result<PathBuf> {
         return Ok(installed);
     }
     if !shell::is_program(&unpacked) {
-        debian::unpack("etcd-server", &folder).context(
+        debian::unpack(&["etcd-server"], &folder).context(
             "no etcd: take a release of it, 3.4 or later, and set WANGLOU_ETCD to its program",
         )?;
     }

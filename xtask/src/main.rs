@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod build_ebpf;
+mod containers;
 mod debian;
 mod deploy;
 mod dist;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, debian, deploy, dist, etcd, fleet, fuzz, kernels, room};
+use crate::{build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, room};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -66,6 +66,11 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
         .env("WANGLOU_CLI", built.join("wanglou"))
         .env("WANGLOU_FLEET_BIN", built)
         .env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?);
+    match containers::find_or_unpack(workspace) {
+        Ok(folder) => drop(folder.map(|folder| cargo.env("WANGLOU_CONTAINERD", folder))),
+        // The tests that want them say so, and are skipped.
+        Err(error) => eprintln!("xtask: {error:#}"),
+    }
     if ignored_too {
         cargo.arg("--include-ignored");
     }

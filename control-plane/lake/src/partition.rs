@@ -19,7 +19,7 @@ const HOUR_NS: i64 = HOUR_MS * 1_000_000;
 const LATEST_MS: i64 = 7 * 24 * HOUR_MS;
 
 /// Of actions, as [`Kind`] has them.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "existing_process",
     "existing_connection",
     "fork",
@@ -36,6 +36,7 @@ const KINDS: [&str; 20] = [
     "tls_client_hello",
     "tls_alert",
     "shell_command",
+    "container_seen",
     "gap",
     "ledger",
     "alert",

@@ -46,11 +46,13 @@ macro_rules! follow {
     };
 }
 
+mod cgroup;
 mod owner;
 mod path;
 mod socket;
 mod task;
 
+pub use cgroup::Cgroup;
 pub use owner::{Owner, cgroup_above, cgroup_id_at};
 pub use path::{Location, entry, is_unhashed, mount_root, mounted_on};
 pub use socket::{Mapped, Socket, Tcp, is_connected_at, is_loopback, mapped};

@@ -4,7 +4,7 @@ use wanglou_sensor_common::ABSENT;
 use wanglou_sensor_common::event::{Comm, Ids};
 
 use super::path::Location;
-use super::{Pointer, probe, probe_member};
+use super::{Cgroup, Pointer, probe, probe_member};
 use crate::maps::setting;
 
 /// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
@@ -89,9 +89,7 @@ impl Task {
             }
             follow!(css, css_cgroup)
         };
-        let Some(cgroup) = cgroup else { return 0 };
-        let Some(node) = follow!(cgroup, cgroup_kn) else { return 0 };
-        load!(node, kernfs_node_id as u64).unwrap_or(0)
+        cgroup.map_or(0, |cgroup| Cgroup(cgroup).id())
     }
 
     /// Id in the task's own PID namespace, and that namespace's inode number.

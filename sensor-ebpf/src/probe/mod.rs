@@ -1,5 +1,6 @@
 //! One program a file.
 
+mod cgroup;
 pub mod connection;
 mod credentials;
 mod exec;

@@ -29,6 +29,7 @@ fn seen_of(cn_proc: &mut CnProc, pid: u32) -> Vec<String> {
                     Action::Credentials { .. } => "ids".into(),
                     Action::Existing(_) => "existing".into(),
                     Action::Connection(_) => "connection".into(),
+                    Action::Cgroup => "cgroup".into(),
                 });
             }
         });

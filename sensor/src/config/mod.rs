@@ -14,6 +14,7 @@ use std::path::PathBuf;
 pub use wanglou_daemon::config::{Applied, Change, Layers, Place, Problem, changes, is_behind};
 
 use crate::action::Category;
+use crate::container::Sockets;
 use crate::control;
 use crate::kernel::{Network, Request, Sizes};
 use crate::log;
@@ -40,6 +41,8 @@ pub struct Config {
     pub process_events_limit: u32,
     /// Which connections to report.
     pub network: Network,
+    /// Who can be asked about containers.
+    pub runtimes: Sockets,
     /// What modules may do.
     pub modules: module::Settings,
     /// What the sensor may cost.
@@ -77,6 +80,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             process_events_limit: PROCESS_EVENTS_LIMIT,
             network: Network::default(),
+            runtimes: Sockets::default(),
             modules: module::Settings::of_a_service(),
             budget: Budget::default(),
             outputs: Outputs::default(),

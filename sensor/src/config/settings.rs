@@ -9,6 +9,7 @@ use wanglou_daemon::config::{self, Effective, Problem, Raw};
 
 use super::{Config, conflict};
 use crate::action::Category;
+use crate::container::MAX_SOCKETS;
 use crate::control::{Endpoint, MAX_ENDPOINTS};
 use crate::filter::{Filter, Rule};
 use crate::kernel::{ARGS_STEPS, MAX_LIMIT, MAX_RING_BYTES, MIN_RING_BYTES};
@@ -145,6 +146,16 @@ const SETTINGS: &[Setting] = &[
         path: "network.cgroup_limit",
         set: |to, raw| raw.number(0..=MAX_LIMIT).map(|value| to.network.limits.cgroup = value),
         show: |of| of.network.limits.cgroup.to_string(),
+    },
+    Setting {
+        path: "container.cri_sockets",
+        set: |to, raw| sockets(raw).map(|value| to.runtimes.cri = value),
+        show: |of| list(of.runtimes.cri.iter().map(|path| path.display())),
+    },
+    Setting {
+        path: "container.docker_socket",
+        set: |to, raw| raw.text(file).map(|value| to.runtimes.docker = value),
+        show: |of| quoted(of.runtimes.docker.display()),
     },
     Setting {
         path: "modules.process.events_per_second",
@@ -379,6 +390,14 @@ fn files(raw: &Raw) -> Result<Vec<PathBuf>, String> {
         ',',
         |text| if text.is_empty() { Err("it has to be a file".to_owned()) } else { file(text) },
     )
+}
+
+fn sockets(raw: &Raw) -> Result<Vec<PathBuf>, String> {
+    let sockets = files(raw)?;
+    if sockets.len() > MAX_SOCKETS {
+        return Err(format!("at most {MAX_SOCKETS} are asked"));
+    }
+    Ok(sockets)
 }
 
 fn endpoints(raw: &Raw) -> Result<Vec<Endpoint>, String> {

@@ -1,6 +1,7 @@
 //! From a record of the ring to an observation. Bytes are parsed, never transmuted; what does not
 //! fit its layout is refused, and the refusal is counted by the caller.
 
+mod cgroup;
 mod connection;
 mod credentials;
 mod exec;
@@ -61,6 +62,7 @@ impl Decoder {
                 connection::decode(body, kind)?
             }
             Kind::Flow => flow::decode(body)?,
+            Kind::Cgroup => cgroup::decode(body),
         };
         Ok(Observation {
             time: header.time,

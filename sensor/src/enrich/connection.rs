@@ -7,10 +7,9 @@ use arrayvec::ArrayString;
 use wanglou_api::event::{Endpoint, Error, Event, Namespaces, Network, Tcp};
 
 use super::community;
-use super::event::{Digits, Draft, Fields, marks, parent, process, stamp};
-use super::table::{Entry, Table};
+use super::event::{Around, Digits, Draft, Fields, marks, parent, process, stamp};
+use super::table::Entry;
 use crate::action::Action as Name;
-use crate::clock::Clock;
 use crate::errno;
 use crate::observation::{Action as Seen, Connection, Disconnect, Observation, Owner, Side, Turn};
 use crate::outlets::Outlets;
@@ -28,10 +27,10 @@ impl Draft {
         seen: &Observation<'_>,
         connection: &Connection,
         entry: Option<&Entry>,
-        table: &Table,
-        clock: Clock,
+        around: Around<'_>,
         outlets: &mut Outlets,
     ) {
+        let Around { table, clock, .. } = around;
         let mut escaped = Fields::default();
         let mut whose = entry.map(|it| process(seen.pid, it, &mut self.name, &mut escaped));
         if let (Some(whose), Some(entry)) = (&mut whose, entry) {
@@ -101,6 +100,7 @@ impl Draft {
             network.community_id = connection.has_both_ends().then_some(id.as_str());
         }
         event.network = Some(network);
+        around.place(seen.state.cgroup.or(entry.and_then(|it| it.cgroup)), &mut event);
         outlets.report(action, &mut event);
     }
 }
@@ -114,7 +114,7 @@ impl Connection {
 }
 
 impl Seen<'_> {
-    /// What the event of this is called; of changed ids, the user's.
+    /// What the event of this is called; of changed ids, the user's. Of a cgroup there is none.
     pub fn name(&self) -> Name {
         match self {
             Self::Fork { .. } => Name::Fork,
@@ -123,6 +123,7 @@ impl Seen<'_> {
             Self::End(_) => Name::End,
             Self::Credentials { .. } => Name::UidChange,
             Self::Connection(connection) => connection.turn.action(),
+            Self::Cgroup => Name::Unknown,
         }
     }
 }

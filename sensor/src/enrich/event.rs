@@ -12,12 +12,21 @@ use super::table::{Entry, Table};
 use super::text;
 use crate::action::{Action as Name, Category};
 use crate::clock::Clock;
+use crate::container::Containers;
 use crate::observation::{Action, End, Ids, Image, Observation, Provider};
 use crate::outlets::Outlets;
 use crate::signal;
 
 /// Ancestors told at most.
 const ANCESTORS: usize = 16;
+
+/// What is known beside the process that an event is of.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) table: &'a Table,
+    pub(super) containers: &'a Containers,
+    pub(super) clock: Clock,
+}
 
 /// Room for the parts of an event that must be made; used again for each.
 #[derive(Debug, Default)]
@@ -61,10 +70,10 @@ impl Draft {
         action: Name,
         seen: &Observation<'_>,
         entry: &Entry,
-        table: &Table,
-        clock: Clock,
+        around: Around<'_>,
         outlets: &mut Outlets,
     ) {
+        let Around { table, clock, .. } = around;
         let (mut escaped, mut cut) = (Fields::default(), Fields::default());
         let image = match &seen.action {
             Action::Exec(image) | Action::Existing(image) => Some(image),
@@ -112,6 +121,7 @@ impl Draft {
         let (process, wanglou) = (Some(process), Some(wanglou));
         let stamp = stamp(action, seen, clock, &escaped);
         let mut event = Event { process, user, group, wanglou, ..stamp };
+        around.place(seen.state.cgroup.or(entry.cgroup), &mut event);
         outlets.report(action, &mut event);
     }
 
@@ -124,10 +134,10 @@ impl Draft {
         new: Ids,
         seen: &Observation<'_>,
         entry: &Entry,
-        table: &Table,
-        clock: Clock,
+        around: Around<'_>,
         outlets: &mut Outlets,
     ) {
+        let Around { table, clock, .. } = around;
         let mut escaped = Fields::default();
         let mut process = process(known.pid, entry, &mut self.name, &mut escaped);
         process.parent = parent(entry, table, &mut self.parent_name);
@@ -144,6 +154,7 @@ impl Draft {
         let (process, wanglou) = (Some(process), Some(marks(seen, self.recovered)));
         let stamp = stamp(action, seen, clock, &escaped);
         let mut event = Event { process, user, group, wanglou, ..stamp };
+        around.place(entry.cgroup.or(seen.state.cgroup), &mut event);
         outlets.report(action, &mut event);
     }
 }

@@ -4,6 +4,7 @@
 mod arguments;
 mod community;
 mod connection;
+mod container;
 mod event;
 mod executables;
 mod identity;
@@ -12,13 +13,14 @@ mod text;
 
 use crate::action::Action as Name;
 use crate::clock::Clock;
+use crate::container::Containers;
 use crate::host::Host;
 use crate::observation::{
     Action, Connection, Ids, Image, NS_PER_TICK, Observation, ProcessKey, Provider,
 };
 use crate::outlets::Outlets;
 
-use self::event::Draft;
+use self::event::{Around, Draft};
 use self::executables::Executables;
 use self::identity::{EntityId, Identity};
 use self::table::{Entry, Parent, Table};
@@ -30,18 +32,31 @@ pub struct Enricher {
     clock: Clock,
     table: Table,
     executables: Executables,
+    containers: Containers,
     draft: Draft,
     snapshot: u32,
 }
 
+/// What is known of everything else, while the draft is being written.
+macro_rules! around {
+    ($enricher:ident) => {
+        Around {
+            table: &$enricher.table,
+            containers: &$enricher.containers,
+            clock: $enricher.clock,
+        }
+    };
+}
+
 impl Enricher {
-    /// For this host; its table is empty.
-    pub fn new(host: &Host) -> Self {
+    /// For this host and the containers on it; its table is empty.
+    pub fn new(host: &Host, containers: Containers) -> Self {
         Self {
             identity: Identity::new(&host.id, &host.boot_id),
             clock: Clock::now(),
             table: Table::default(),
             executables: Executables::default(),
+            containers,
             draft: Draft::default(),
             snapshot: 0,
         }
@@ -69,6 +84,7 @@ impl Enricher {
 
     /// Makes events of what was seen.
     pub fn observe(&mut self, seen: &Observation<'_>, outlets: &mut Outlets) {
+        self.locate(seen);
         match &seen.action {
             Action::Fork { creator } => self.fork(seen, *creator, outlets),
             Action::Exec(image) => self.exec(seen, image, outlets),
@@ -80,6 +96,7 @@ impl Enricher {
                 }
             }
             Action::Connection(connection) => self.connection(seen, connection, outlets),
+            Action::Cgroup => {}
         }
     }
 
@@ -161,7 +178,8 @@ impl Enricher {
                 Some(&stranger)
             }
         };
-        self.draft.connection(seen, connection, entry, &self.table, self.clock, outlets);
+        let around = around!(self);
+        self.draft.connection(seen, connection, entry, around, outlets);
     }
 
     /// A process that a snapshot found and that no event told of.
@@ -187,6 +205,7 @@ impl Enricher {
     fn ensure_known(&mut self, seen: &Observation<'_>) {
         if let Some(entry) = self.table.get_mut(seen.pid, seen.start) {
             entry.vpid = entry.vpid.or(seen.state.vpid);
+            entry.cgroup = seen.state.cgroup.or(entry.cgroup);
             if let (None, Some(start)) = (entry.start, seen.start) {
                 entry.start = Some(start);
                 entry.start_utc = Some(self.clock.utc(start));
@@ -214,6 +233,7 @@ impl Enricher {
             user: seen.state.user,
             group: seen.state.group,
             vpid: seen.state.vpid,
+            cgroup: seen.state.cgroup,
             ended: false,
             snapshot: self.snapshot,
         }
@@ -271,7 +291,8 @@ impl Enricher {
 
     fn report(&mut self, action: Name, seen: &Observation<'_>, outlets: &mut Outlets) {
         let Some(entry) = self.table.get(seen.pid, seen.start) else { return };
-        self.draft.event(action, seen, entry, &self.table, self.clock, outlets);
+        let around = around!(self);
+        self.draft.event(action, seen, entry, around, outlets);
     }
 
     fn report_change(
@@ -283,7 +304,8 @@ impl Enricher {
         outlets: &mut Outlets,
     ) {
         let Some(entry) = self.table.get(known.pid, known.start) else { return };
-        self.draft.change(action, known, new, seen, entry, &self.table, self.clock, outlets);
+        let around = around!(self);
+        self.draft.change(action, known, new, seen, entry, around, outlets);
     }
 
     fn parent(&self, pid: u32, start: Option<u64>) -> Parent {
@@ -333,6 +355,7 @@ impl Enricher {
     /// Reports a process that the snapshot shows and that no event told of.
     pub fn adopt(&mut self, seen: &Observation<'_>, recovered: bool, outlets: &mut Outlets) {
         if let Action::Existing(image) = &seen.action {
+            self.locate(seen);
             self.existing(seen, image, recovered, outlets);
         }
     }

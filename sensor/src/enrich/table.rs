@@ -50,6 +50,8 @@ pub(super) struct Entry {
     pub(super) group: Option<Ids>,
     /// Id in its own PID namespace.
     pub(super) vpid: Option<u32>,
+    /// The cgroup that it was seen in last.
+    pub(super) cgroup: Option<u64>,
     /// It is over.
     pub(super) ended: bool,
     /// The snapshot that last saw it.
@@ -195,6 +197,7 @@ mod tests {
             user: None,
             group: None,
             vpid: None,
+            cgroup: None,
             ended: false,
             snapshot: 0,
         }

@@ -170,11 +170,13 @@ fn study(cpus: u32) -> Result<Knowledge, LoadError> {
             return Err(LoadError::NoHook(spec.hook.section()));
         }
     }
+    let cgroup_subsys = offsets::cgroup_subsys(&btf);
     Ok(Knowledge {
         offsets: offsets::offsets(&btf),
         settings: Settings {
             exit_tells_group_dead: offsets::exit_tells_group_dead(&btf).into(),
-            cgroup_subsys: offsets::cgroup_subsys(&btf),
+            cgroup_subsys,
+            cgroup_hierarchy: offsets::cgroup_hierarchy(cgroup_subsys),
             iterator_slot: cpus * SCRATCH_LEVELS,
             accept_arguments: offsets::arguments(&btf, "inet_csk_accept"),
             receive_arguments: offsets::arguments(&btf, "udp_recvmsg"),

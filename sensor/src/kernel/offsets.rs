@@ -37,22 +37,33 @@ pub(super) fn arguments(btf: &Btf<'_>, name: &str) -> u32 {
     found.unwrap_or(0) as u32
 }
 
+/// Controllers of v1 whose hierarchies name containers, the best first, and what the kernel calls them.
+const CONTROLLERS: [(&str, &str); 2] = [("pids", "pids_cgrp_id"), ("memory", "memory_cgrp_id")];
+
 /// Index of the v1 controller whose hierarchy names containers, [`ABSENT`] where that is cgroup2.
 ///
 /// On a hybrid hierarchy every task is in the root of cgroup2, and container runtimes use v1.
 pub(super) fn cgroup_subsys(btf: &Btf<'_>) -> u32 {
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let on_v1 = |controller: &str| {
-        own.lines()
-            .filter_map(|line| line.split(':').nth(1))
-            .any(|list| list.split(',').any(|name| name == controller))
-    };
     let ids = (Kind::Enum, "cgroup_subsys_id");
     let found = btf.find(&[ids]);
-    let Some(&id) = found.get(&ids) else { return ABSENT };
-    [("pids", "pids_cgrp_id"), ("memory", "memory_cgrp_id")]
-        .into_iter()
-        .find(|(controller, _)| on_v1(controller))
-        .and_then(|(_, enumerator)| btf.enumerator(id, enumerator))
-        .unwrap_or(ABSENT)
+    let (Some(&id), Some((_, enumerator))) = (found.get(&ids), on_v1()) else { return ABSENT };
+    btf.enumerator(id, enumerator).unwrap_or(ABSENT)
+}
+
+/// The number of the hierarchy that names containers, where `subsys` is as above.
+pub(super) fn cgroup_hierarchy(subsys: u32) -> u32 {
+    const UNIFIED: u32 = 0;
+    on_v1().filter(|_| subsys != ABSENT).map_or(UNIFIED, |(hierarchy, _)| hierarchy)
+}
+
+/// The v1 hierarchy of the best controller that has one: its number, and the enumerator of the controller.
+fn on_v1() -> Option<(u32, &'static str)> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    CONTROLLERS.into_iter().find_map(|(controller, enumerator)| {
+        own.lines().find_map(|line| {
+            let (number, rest) = line.split_once(':')?;
+            let mut list = rest.split(':').next()?.split(',');
+            list.any(|name| name == controller).then_some((number.parse().ok()?, enumerator))
+        })
+    })
 }

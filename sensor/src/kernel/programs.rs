@@ -84,6 +84,14 @@ pub(super) const PROGRAMS: &[Spec] = &[
     },
     process("fork", Hook::Tracepoint("sched_process_fork"), Stream::Fork),
     Spec {
+        name: "cgroup",
+        hook: Hook::Tracepoint("cgroup_mkdir"),
+        category: Category::Process,
+        skipped: None,
+        instead: Some("the cgroup of a new container is looked for when a process is seen in it"),
+        unless: None,
+    },
+    Spec {
         name: "existing",
         hook: Hook::Iterator("task"),
         category: Category::Process,

@@ -98,6 +98,9 @@ wanglou_daemon::ids! {
     MODULE_BEGINS "WL2011" Notice
         "a module works again",
         "nothing";
+    RUNTIME_SILENT "WL2012" Warning
+        "a container runtime does not answer: what it runs is known by its ids only, until it does",
+        "as the message says, or see `container.*`";
     SECOND_CHOICE "WL3001" Warning
         "eBPF cannot serve and `cn_proc` does instead",
         "`wanglou-sensor doctor` tells what is missing";

@@ -13,7 +13,7 @@ use crate::clock::{self, Clock};
 use crate::enrich::Enricher;
 use crate::ledger::Cause;
 use crate::log::ids;
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::outlets::Outlets;
 use crate::output::Selection;
 use crate::panics::{self, Panic};
@@ -98,6 +98,11 @@ impl Modules {
     /// Has the one whose work it is make events of what was seen; of one that does not work it is lost.
     pub fn observe(&mut self, seen: &Observation<'_>, outlets: &mut Outlets) {
         let (module, action) = (Module::of(seen), seen.action.name());
+        if let observation::Action::Cgroup = seen.action {
+            // Of one that was not learnt the path is looked for later.
+            let learn = |it: &mut Self, outlets: &mut Outlets| it.enricher.observe(seen, outlets);
+            return self.attempt(module, outlets, learn).unwrap_or_default();
+        }
         if !self.runs(module) {
             return self.lose(Cause::Shed, action, 1, outlets);
         }

@@ -93,6 +93,7 @@ impl Pretty {
             "exec" => (action, Style::Good),
             "uid_change" => ("uid", Style::Notice),
             "gid_change" => ("gid", Style::Notice),
+            "container_seen" => ("container", Style::Notice),
             "gap" | "alert" => (action, Style::Bad),
             "fork" | "end" | "ledger" => (action, Style::Dim),
             _ => connection::action(action).unwrap_or((action, Style::Plain)),
@@ -105,11 +106,14 @@ impl Pretty {
             (Some(ledger), _) => self.summary(line, |text| summary::ledger(ledger, text)),
             (_, Some(gap)) => self.summary(line, |text| summary::gap(event, gap, text)),
             _ if event.message.is_some() => self.summary(line, |text| summary::alert(event, text)),
+            _ if action == "container_seen" => {
+                self.summary(line, |text| summary::container(event, text));
+            }
             _ => self.process(event, action, depth, line),
         }
     }
 
-    /// A record of the sensor's own: it has no process, and its sum takes those columns as well.
+    /// A record that has no process: its sum takes those columns as well.
     fn summary(&mut self, line: &mut Canvas<'_>, sum: impl FnOnce(&mut String)) {
         line.column(PID + 1);
         line.style(Style::Plain);

@@ -101,15 +101,17 @@ impl Reader {
         if is_other_threads(pid, &status) {
             return None;
         }
-        let cgroup = self
+        let cgroup_path = self
             .cgroups
             .as_ref()
-            .and_then(|cgroups| cgroups.id(file::read(dir, c"cgroup", &mut *self.cgroup).ok()?));
+            .and_then(|it| it.path(file::read(dir, c"cgroup", &mut *self.cgroup).ok()?));
+        let cgroup = self.cgroups.as_ref().zip(cgroup_path).and_then(|(it, path)| it.id_of(path));
         let state = State {
             name: (detail == Detail::Image || stat.is_forked_image()).then_some(stat.name),
             user: status.user,
             group: status.group,
             cgroup,
+            cgroup_path,
             vpid: status.vpid,
             real_parent: Some(stat.parent),
         };

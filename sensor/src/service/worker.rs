@@ -57,6 +57,7 @@ pub async fn run_worker() -> Result<ExitCode> {
         budget: config.budget,
         books,
         last,
+        runtimes: config.runtimes,
         uplink,
     };
     worker::work(options, gone(socket)?, |source| report(socket, source)).await

@@ -280,7 +280,7 @@ impl Source for Ebpf {
     }
 }
 
-/// What counts records of a kind; `None` of what iterators write.
+/// What counts records of a kind; `None` of what iterators write, and of what is no event.
 fn stream(kind: Kind) -> Option<Stream> {
     Some(match kind {
         Kind::Fork => Stream::Fork,
@@ -292,7 +292,7 @@ fn stream(kind: Kind) -> Option<Stream> {
         Kind::Accept => Stream::Accept,
         Kind::Disconnect => Stream::Disconnect,
         Kind::Flow => Stream::Flow,
-        Kind::Existing | Kind::Open => return None,
+        Kind::Existing | Kind::Open | Kind::Cgroup => return None,
     })
 }
 

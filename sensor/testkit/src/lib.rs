@@ -14,6 +14,8 @@ pub mod capture;
 pub mod cases;
 pub mod cgroup;
 pub mod connections;
+#[cfg(feature = "fleet")]
+pub mod containers;
 pub mod disk;
 pub mod event;
 #[cfg(feature = "fleet")]

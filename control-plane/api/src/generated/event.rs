@@ -36,6 +36,10 @@ pub struct Event<'a> {
     pub message: Option<&'a str>,
     /// `wanglou`.
     pub wanglou: Option<Wanglou<'a>>,
+    /// `container`: Where the process runs, if that is a container.
+    pub container: Option<Container<'a>>,
+    /// `orchestrator`: What runs that container for a cluster.
+    pub orchestrator: Option<Orchestrator<'a>>,
 }
 
 impl Json for Event<'_> {
@@ -54,6 +58,8 @@ impl Json for Event<'_> {
         object.field("\"log\":", self.log.as_ref());
         object.field("\"message\":", self.message.as_ref());
         object.field("\"wanglou\":", self.wanglou.as_ref());
+        object.field("\"container\":", self.container.as_ref());
+        object.field("\"orchestrator\":", self.orchestrator.as_ref());
         object.end();
     }
 }
@@ -73,6 +79,8 @@ impl Message for Event<'_> {
         self.log.write_proto(11, out);
         self.message.write_proto(12, out);
         self.wanglou.write_proto(15, out);
+        self.container.write_proto(16, out);
+        self.orchestrator.write_proto(17, out);
     }
 }
 
@@ -92,6 +100,8 @@ impl Json for v1::Event {
         object.field("\"log\":", self.log.as_ref());
         object.field("\"message\":", self.message.as_ref());
         object.field("\"wanglou\":", self.wanglou.as_ref());
+        object.field("\"container\":", self.container.as_ref());
+        object.field("\"orchestrator\":", self.orchestrator.as_ref());
         object.end();
     }
 }
@@ -99,7 +109,7 @@ impl Json for v1::Event {
 /// ECS `event.*`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EventMeta<'a> {
-    /// `event.kind`: `event`, `metric` or `alert`.
+    /// `event.kind`: `event`, `metric`, `alert` or `asset`.
     pub kind: Option<&'a str>,
     /// `event.category`.
     pub category: Option<Strings<'a>>,
@@ -109,7 +119,7 @@ pub struct EventMeta<'a> {
     pub action: Option<&'a str>,
     /// `event.sequence`: Dense from 1 within a run.
     pub sequence: Option<u64>,
-    /// `event.provider`: Who knew: `ebpf`, `cn_proc`, `procfs`, `sock_diag`.
+    /// `event.provider`: Who knew: `ebpf`, `cn_proc`, `procfs`, `sock_diag`; of a `container_seen`, `cri` or `docker`.
     pub provider: Option<&'a str>,
     /// `event.start`: Of an interval (`gap`, `flow`): when it began and ended.
     pub start: Option<Timestamp>,
@@ -920,6 +930,152 @@ impl Json for v1::Log {
     }
 }
 
+/// ECS `container.*`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Container<'a> {
+    /// `container.id`: The runtime's id, from the path of the process's cgroup.
+    pub id: Option<&'a str>,
+    /// `container.name`: What the runtime calls it.
+    pub name: Option<&'a str>,
+    /// `container.image`.
+    pub image: Option<ContainerImage<'a>>,
+    /// `container.runtime`: `containerd`, `cri-o`, `docker`, `podman`, `lxc`, `systemd-nspawn`, or what the runtime calls itself.
+    pub runtime: Option<&'a str>,
+}
+
+impl Json for Container<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"name\":", self.name.as_ref());
+        object.field("\"image\":", self.image.as_ref());
+        object.field("\"runtime\":", self.runtime.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Container<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.id.write_proto(1, out);
+        self.name.write_proto(2, out);
+        self.image.write_proto(3, out);
+        self.runtime.write_proto(4, out);
+    }
+}
+
+impl Json for v1::Container {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"name\":", self.name.as_ref());
+        object.field("\"image\":", self.image.as_ref());
+        object.field("\"runtime\":", self.runtime.as_ref());
+        object.end();
+    }
+}
+
+/// `container.image`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ContainerImage<'a> {
+    /// `container.image.name`.
+    pub name: Option<&'a str>,
+}
+
+impl Json for ContainerImage<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"name\":", self.name.as_ref());
+        object.end();
+    }
+}
+
+impl Message for ContainerImage<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.name.write_proto(1, out);
+    }
+}
+
+impl Json for v1::ContainerImage {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"name\":", self.name.as_ref());
+        object.end();
+    }
+}
+
+/// ECS `orchestrator.*`, of a Kubernetes pod.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Orchestrator<'a> {
+    /// `orchestrator.namespace`.
+    pub namespace: Option<&'a str>,
+    /// `orchestrator.resource`.
+    pub resource: Option<OrchestratorResource<'a>>,
+}
+
+impl Json for Orchestrator<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"namespace\":", self.namespace.as_ref());
+        object.field("\"resource\":", self.resource.as_ref());
+        object.end();
+    }
+}
+
+impl Message for Orchestrator<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.namespace.write_proto(1, out);
+        self.resource.write_proto(2, out);
+    }
+}
+
+impl Json for v1::Orchestrator {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"namespace\":", self.namespace.as_ref());
+        object.field("\"resource\":", self.resource.as_ref());
+        object.end();
+    }
+}
+
+/// `orchestrator.resource`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OrchestratorResource<'a> {
+    /// `orchestrator.resource.name`: Of the pod.
+    pub name: Option<&'a str>,
+    /// `orchestrator.resource.id`: The pod's UID.
+    pub id: Option<&'a str>,
+    /// `orchestrator.resource.label`: The pod's labels, each as `key=value`; at most 512 bytes.
+    pub label: Option<Strings<'a>>,
+}
+
+impl Json for OrchestratorResource<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"name\":", self.name.as_ref());
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"label\":", self.label.as_ref());
+        object.end();
+    }
+}
+
+impl Message for OrchestratorResource<'_> {
+    fn write_fields(&self, out: &mut Vec<u8>) {
+        self.name.write_proto(1, out);
+        self.id.write_proto(2, out);
+        self.label.write_proto(3, out);
+    }
+}
+
+impl Json for v1::OrchestratorResource {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out);
+        object.field("\"name\":", self.name.as_ref());
+        object.field("\"id\":", self.id.as_ref());
+        object.field("\"label\":", Some(&self.label).filter(|list| !list.is_empty()));
+        object.end();
+    }
+}
+
 /// What ECS has no name for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanglou<'a> {
@@ -950,6 +1106,8 @@ pub struct Wanglou<'a> {
     pub owner: Option<&'a str>,
     /// `wanglou.tcp`.
     pub tcp: Option<Tcp<'a>>,
+    /// `wanglou.container_labels`: Labels of a container that is in no pod, each as `key=value`; at most 512 bytes.
+    pub container_labels: Option<Strings<'a>>,
 }
 
 impl Json for Wanglou<'_> {
@@ -968,6 +1126,7 @@ impl Json for Wanglou<'_> {
         object.field("\"gap\":", self.gap.as_ref());
         object.field("\"owner\":", self.owner.as_ref());
         object.field("\"tcp\":", self.tcp.as_ref());
+        object.field("\"container_labels\":", self.container_labels.as_ref());
         object.end();
     }
 }
@@ -987,6 +1146,7 @@ impl Message for Wanglou<'_> {
         self.truncated.write_proto(11, out);
         self.owner.write_proto(12, out);
         self.tcp.write_proto(13, out);
+        self.container_labels.write_proto(14, out);
     }
 }
 
@@ -1006,6 +1166,10 @@ impl Json for v1::Wanglou {
         object.field("\"gap\":", self.gap.as_ref());
         object.field("\"owner\":", self.owner.as_ref());
         object.field("\"tcp\":", self.tcp.as_ref());
+        object.field(
+            "\"container_labels\":",
+            Some(&self.container_labels).filter(|list| !list.is_empty()),
+        );
         object.end();
     }
 }

@@ -33,11 +33,17 @@ pub struct Event {
     pub message: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "15")]
     pub wanglou: ::core::option::Option<Wanglou>,
+    /// Where the process runs, if that is a container.
+    #[prost(message, optional, tag = "16")]
+    pub container: ::core::option::Option<Container>,
+    /// What runs that container for a cluster.
+    #[prost(message, optional, tag = "17")]
+    pub orchestrator: ::core::option::Option<Orchestrator>,
 }
 /// ECS `event.*`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EventMeta {
-    /// `event`, `metric` or `alert`.
+    /// `event`, `metric`, `alert` or `asset`.
     #[prost(string, optional, tag = "1")]
     pub kind: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(string, repeated, tag = "2")]
@@ -49,7 +55,7 @@ pub struct EventMeta {
     /// Dense from 1 within a run.
     #[prost(uint64, optional, tag = "5")]
     pub sequence: ::core::option::Option<u64>,
-    /// Who knew: `ebpf`, `cn_proc`, `procfs`, `sock_diag`.
+    /// Who knew: `ebpf`, `cn_proc`, `procfs`, `sock_diag`; of a `container_seen`, `cri` or `docker`.
     #[prost(string, optional, tag = "6")]
     pub provider: ::core::option::Option<::prost::alloc::string::String>,
     /// Of an interval (`gap`, `flow`): when it began and ended.
@@ -278,6 +284,46 @@ pub struct Log {
     #[prost(string, optional, tag = "1")]
     pub level: ::core::option::Option<::prost::alloc::string::String>,
 }
+/// ECS `container.*`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Container {
+    /// The runtime's id, from the path of the process's cgroup.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the runtime calls it.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "3")]
+    pub image: ::core::option::Option<ContainerImage>,
+    /// `containerd`, `cri-o`, `docker`, `podman`, `lxc`, `systemd-nspawn`, or what the runtime calls itself.
+    #[prost(string, optional, tag = "4")]
+    pub runtime: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContainerImage {
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// ECS `orchestrator.*`, of a Kubernetes pod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Orchestrator {
+    #[prost(string, optional, tag = "1")]
+    pub namespace: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "2")]
+    pub resource: ::core::option::Option<OrchestratorResource>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrchestratorResource {
+    /// Of the pod.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// The pod's UID.
+    #[prost(string, optional, tag = "2")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The pod's labels, each as `key=value`; at most 512 bytes.
+    #[prost(string, repeated, tag = "3")]
+    pub label: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// What ECS has no name for.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Wanglou {
@@ -314,6 +360,9 @@ pub struct Wanglou {
     pub owner: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "13")]
     pub tcp: ::core::option::Option<Tcp>,
+    /// Labels of a container that is in no pod, each as `key=value`; at most 512 bytes.
+    #[prost(string, repeated, tag = "14")]
+    pub container_labels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Run {

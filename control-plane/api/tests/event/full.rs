@@ -58,6 +58,20 @@ pub(crate) fn with_full_event<T>(use_it: impl FnOnce(&Event<'_>) -> T) -> T {
         error: Some(Error { code: Some("ECONNRESET") }),
         log: Some(Log { level: Some("error") }),
         message: Some("the worker was ended by signal 9: another one in 100ms"),
+        container: Some(Container {
+            id: Some("4f1bd0f2a1c7be0f4c5f3a0e6a6b7c8d9e0f11223344556677889900aabbccdd"),
+            name: Some("web"),
+            image: Some(ContainerImage { name: Some("registry.example/web:1.2") }),
+            runtime: Some("containerd"),
+        }),
+        orchestrator: Some(Orchestrator {
+            namespace: Some("shop"),
+            resource: Some(OrchestratorResource {
+                name: Some("web-7d4b9c6f5-x2x7k"),
+                id: Some("8c1f7a52-0b1e-4d3a-9a53-5f6c1d0e9b11"),
+                label: Some(Strings::Slice(&["app=web", "tier=front"])),
+            }),
+        }),
         wanglou: Some(Wanglou {
             run: Some(Run { id: Some("8123456789012") }),
             cgroup: Some(Cgroup { id: Some(4711) }),
@@ -84,6 +98,7 @@ pub(crate) fn with_full_event<T>(use_it: impl FnOnce(&Event<'_>) -> T) -> T {
                 closed_by: Some("destination"),
                 half_closed: Some(1_000_000),
             }),
+            container_labels: Some(Strings::Slice(&["com.example.tier=web"])),
             gap: Some(Gap { lost: Some(&causes), recovered: Some(&counts), unrecovered: Some(1) }),
         }),
     };

@@ -12,6 +12,7 @@ pub(super) fn action(action: &str) -> (&str, Tone) {
         "exec" => (action, Tone::Good),
         "uid_change" => ("uid", Tone::Notice),
         "gid_change" => ("gid", Tone::Notice),
+        "container_seen" => ("container", Tone::Notice),
         "gap" | "alert" => (action, Tone::Bad),
         "fork" | "end" | "ledger" | "flow" => (action, Tone::Dim),
         "existing_connection" => ("open", Tone::Dim),

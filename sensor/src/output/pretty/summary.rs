@@ -1,4 +1,4 @@
-//! The sensor's own records, each in one line.
+//! Records that are of no process, each in one line.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use wanglou_api::event::{Event, Gap, Ledger};
 
 use super::time_of_day;
+
+/// Of an id, as everybody's tools show it.
+const SHORT_ID: usize = 12;
 
 type Counts = BTreeMap<String, u64>;
 
@@ -33,6 +36,23 @@ pub(super) fn gap(event: &Event<'_>, gap: Gap<'_>, text: &mut String) {
 pub(super) fn alert(event: &Event<'_>, text: &mut String) {
     let code = event.event.and_then(|meta| meta.code).unwrap_or("-");
     _ = write!(text, "{code} {}", event.message.unwrap_or_default());
+}
+
+/// `9f8e7d6c5b4a web (nginx:1.27) in shop/web-0`.
+pub(super) fn container(event: &Event<'_>, text: &mut String) {
+    let container = event.container.unwrap_or_default();
+    let id = container.id.unwrap_or("-");
+    text.push_str(id.get(..SHORT_ID).unwrap_or(id));
+    if let Some(name) = container.name {
+        _ = write!(text, " {name}");
+    }
+    if let Some(image) = container.image.and_then(|image| image.name) {
+        _ = write!(text, " ({image})");
+    }
+    let orchestrator = event.orchestrator.unwrap_or_default();
+    if let Some(pod) = orchestrator.resource.and_then(|pod| pod.name) {
+        _ = write!(text, " in {}/{pod}", orchestrator.namespace.unwrap_or("-"));
+    }
 }
 
 fn all(causes: &BTreeMap<String, Counts>) -> u64 {

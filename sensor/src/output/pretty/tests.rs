@@ -160,6 +160,25 @@ fn an_alert_says_what_it_is() {
 }
 
 #[test]
+fn a_container_says_what_it_is_called() {
+    let mut event = event("container_seen", "0", Process::default());
+    event.process = None;
+    event.container = Some(Container {
+        id: Some("9f8e7d6c5b4a39281706f5e4d3c2b1a0"),
+        name: Some("web"),
+        image: Some(ContainerImage { name: Some("nginx:1.27") }),
+        runtime: None,
+    });
+    let line = "09:35:00.123 container 9f8e7d6c5b4a web (nginx:1.27)";
+    assert_eq!(shown(None, &event), format!("{line}\n"));
+    event.orchestrator = Some(Orchestrator {
+        namespace: Some("shop"),
+        resource: Some(OrchestratorResource { name: Some("web-0"), ..Default::default() }),
+    });
+    assert_eq!(shown(None, &event), format!("{line} in shop/web-0\n"));
+}
+
+#[test]
 fn a_build_looks_like_a_tree() {
     let mut pretty = pretty(Some(80), true);
     let mut out = Vec::new();
