@@ -29,7 +29,16 @@ pub fn open(
         return Ok(Arc::new(Folder::open(FilePath::new(location))?));
     };
     let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-    let wrong = |source| Error::Bucket { location: location.to_owned(), source: Arc::new(source) };
+    let wrong = |source: object_store::Error| Error::Bucket {
+        location: location.to_owned(),
+        source: Arc::new(source),
+    };
+    if bucket.is_empty() {
+        return Err(wrong(object_store::Error::Generic {
+            store: "S3",
+            source: "there is no bucket in it".into(),
+        }));
+    }
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
     for (name, value) in environment {
         if name.starts_with("AWS_")
