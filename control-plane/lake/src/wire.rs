@@ -103,6 +103,7 @@ pub(crate) fn timestamp(bytes: &[u8]) -> Result<i64, Malformed> {
         match field? {
             (1, Value::Varint(value)) => seconds = value.cast_signed(),
             (2, Value::Varint(value)) => nanos = i64::from(value as i32),
+            (1 | 2, _) => return Err(Malformed),
             _ => {}
         }
     }
@@ -116,6 +117,7 @@ pub(crate) fn count(entry: &[u8]) -> Result<(&str, u64), Malformed> {
         match field? {
             (1, Value::Bytes(bytes)) => key = text(bytes)?,
             (2, Value::Varint(value)) => count = value,
+            (1 | 2, _) => return Err(Malformed),
             _ => {}
         }
     }
@@ -129,6 +131,7 @@ pub(crate) fn counts_by_name(entry: &[u8]) -> Result<(&str, &[u8]), Malformed> {
         match field? {
             (1, Value::Bytes(bytes)) => key = text(bytes)?,
             (2, Value::Bytes(bytes)) => counts = bytes,
+            (1 | 2, _) => return Err(Malformed),
             _ => {}
         }
     }
@@ -139,6 +142,7 @@ pub(crate) fn counts_by_name(entry: &[u8]) -> Result<(&str, &[u8]), Malformed> {
 pub(crate) fn entries(counts: &[u8]) -> impl Iterator<Item = Result<&[u8], Malformed>> {
     Fields::of(counts).filter_map(|field| match field {
         Ok((1, Value::Bytes(entry))) => Some(Ok(entry)),
+        Ok((1, _)) => Some(Err(Malformed)),
         Ok(_) => None,
         Err(malformed) => Some(Err(malformed)),
     })
@@ -155,7 +159,8 @@ impl<'a> Fields<'a> {
 
     fn read(&mut self) -> Option<(u32, Value<'a>)> {
         let tag = varint(&mut self.0)?;
-        let number = u32::try_from(tag >> 3).ok().filter(|number| *number != 0)?;
+        // A tag has 32 bits at most.
+        let number = Some(u32::try_from(tag).ok()? >> 3).filter(|number| *number != 0)?;
         let value = match tag & 7 {
             0 => Value::Varint(varint(&mut self.0)?),
             1 => take(&mut self.0, 8).map(|_| Value::Fixed)?,
@@ -192,6 +197,10 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     for (at, &byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * at);
         if byte < 0x80 {
+            // Of the tenth byte only one bit has room.
+            if at == 9 && byte > 1 {
+                return None;
+            }
             *bytes = &bytes[at + 1..];
             return Some(value);
         }
@@ -246,6 +255,12 @@ mod tests {
         assert_eq!(check(&[0x08, 1]), Err(Malformed));
         // `message`, not in UTF-8.
         assert_eq!(check(&[0x62, 1, 0xff]), Err(Malformed));
+        // The timestamp's `nanos`, as a message: found by fuzzing.
+        assert_eq!(check(&[0x0a, 3, 0x12, 1, 0]), Err(Malformed));
+        // A tag, and a number, of too many bits.
+        assert_eq!(check(&[0xf8, 0xff, 0xff, 0xff, 0x7f, 1]), Err(Malformed));
+        let large = [0xf8, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2];
+        assert_eq!(check(&large), Err(Malformed));
         // A field that nobody knows.
         assert_eq!(check(&[0xf8, 0x7f, 1]), Ok(Head::default()));
     }
@@ -262,11 +277,12 @@ mod tests {
         }
 
         #[test]
-        fn a_real_one_with_a_byte_changed_never_panics(at: prop::sample::Index, byte: u8) {
+        fn what_it_takes_of_one_with_a_byte_changed_prost_takes_too(at: prop::sample::Index, byte: u8) {
             let mut message = event().encode_to_vec();
             let at = at.index(message.len());
             message[at] = byte;
-            let _ = check(&message);
+            // It may be neither, and never ours alone: what is stored could not be told to those who follow.
+            prop_assert!(check(&message).is_err() || v1::Event::decode(&*message).is_ok());
         }
     }
 }
