@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, room};
+use crate::{build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, previous, room};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -40,7 +40,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         total += fuzz::run(workspace, args.fuzz_minutes)?;
         total += dist::trial::run(workspace)?;
     }
-    let kernels: &[_] = if args.nightly { &kernels::ALL } else { &kernels::FLOOR_AND_NATIVE };
+    let kernels: &[_] = if args.nightly { &kernels::ALL } else { &kernels::DAILY };
     total += kernels::test(workspace, kernels)?;
     println!("{total}");
     Ok(total.exit_code())
@@ -65,7 +65,8 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
         .env("WANGLOU_CONTROL_PLANE", built.join("wanglou-control-plane"))
         .env("WANGLOU_CLI", built.join("wanglou"))
         .env("WANGLOU_FLEET_BIN", built)
-        .env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?);
+        .env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?)
+        .env("WANGLOU_IMAGE", dist::image_for_tests(workspace)?);
     match containers::find_or_unpack(workspace) {
         Ok(folder) => drop(folder.map(|folder| cargo.env("WANGLOU_CONTAINERD", folder))),
         // The tests that want them say so, and are skipped.
@@ -73,6 +74,7 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
     }
     if ignored_too {
         cargo.arg("--include-ignored");
+        previous::build(workspace)?.map(|folder| cargo.env("WANGLOU_PREVIOUS", folder));
     }
     let (mut tally, succeeded) = watched(&mut cargo)?;
     // A test binary that is killed prints no result.

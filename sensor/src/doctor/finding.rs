@@ -49,10 +49,9 @@ impl Finding {
     }
 }
 
-/// An error in words: without the number that `io::Error` adds, or the verifier's empty log.
+/// An error in words: without the number that `io::Error` adds.
 pub(super) fn reason(error: &impl fmt::Display) -> String {
     let text = error.to_string();
-    let text = text.trim_end().trim_end_matches(". Verifier output:");
     match text.split_once(" (os error ") {
         Some((before, after)) => {
             format!(
@@ -60,7 +59,7 @@ pub(super) fn reason(error: &impl fmt::Display) -> String {
                 after.trim_start_matches(|c: char| c != ')').trim_start_matches(')')
             )
         }
-        None => text.to_owned(),
+        None => text,
     }
 }
 
@@ -109,7 +108,6 @@ mod tests {
     fn an_error_is_words() {
         let shown = reason(&"map x: not permitted (os error 1): run as root");
         assert_eq!(shown, "map x: not permitted: run as root");
-        assert_eq!(reason(&"refused (os error 1). Verifier output: "), "refused");
     }
 
     #[test]

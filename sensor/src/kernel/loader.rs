@@ -288,6 +288,7 @@ fn one_line(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
+    let text = text.replace(". Verifier output: ", "\n");
     // What the verifier counted says nothing of why.
     let is_count = |line: &str| {
         ["verification time ", "stack depth ", "processed "].iter().any(|it| line.starts_with(it))
@@ -299,5 +300,20 @@ fn one_line(error: &dyn std::error::Error) -> String {
             format!("{first} … {}", rest[rest.len() - LAST_LINES..].join(" | "))
         }
         _ => lines.join(" | "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_refusal_the_last_words_are_told() {
+        let of =
+            |log: &str| one_line(&io::Error::other(format!("not taken. Verifier output: {log}")));
+        assert_eq!(of(""), "not taken");
+        assert_eq!(of("verification time 16 usec\nstack depth 0"), "not taken");
+        assert_eq!(of("unknown func 113\nprocessed 9 insns\n"), "not taken | unknown func 113");
+        assert_eq!(of("0: r1\n1: r2\n2: r3\n3: no\n"), "not taken … 1: r2 | 2: r3 | 3: no");
     }
 }

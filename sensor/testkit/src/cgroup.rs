@@ -25,13 +25,16 @@ pub struct Cgroup {
 impl Cgroup {
     /// Makes one, and one in it.
     pub fn make(purpose: &str) -> Result<Self> {
+        Self::named(&format!("/wanglou-{purpose}-{}", std::process::id()), "inner")
+    }
+
+    /// Makes one of this name, as somebody else would have made it, and one in it.
+    pub fn named(name: &str, inner: &str) -> Result<Self> {
         let is_there = |path: &&&str| Path::new(path).join("cgroup.procs").exists();
         let hierarchy = HIERARCHIES.iter().find(is_there).context("no cgroups are mounted")?;
-        let name = format!("/wanglou-{purpose}-{}/inner", std::process::id());
-        let path = PathBuf::from(format!("{hierarchy}{name}"));
+        let path = PathBuf::from(format!("{hierarchy}{name}/{inner}"));
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        let name = name.trim_end_matches("/inner").to_owned();
-        Ok(Self { path, name })
+        Ok(Self { path, name: name.to_owned() })
     }
 
     /// Has a command run in the inner one.

@@ -32,12 +32,23 @@ pub(crate) fn check(group: &str, name: &str, run: impl FnOnce() -> Result<Verdic
 /// Tells the result of a check that has run. A group is a line of the final table; a check that is
 /// alone in its group has no name.
 pub(crate) fn tell(group: &str, name: &str, result: Result<Verdict>) {
+    line(&told(group, name, result));
+}
+
+/// The same, with what the table is to show rather than whether it passed.
+pub(crate) fn tell_as(cell: &str, group: &str, result: Result<Verdict>) {
+    let mut message = told(group, "", result);
+    message["cell"] = cell.into();
+    line(&message);
+}
+
+fn told(group: &str, name: &str, result: Result<Verdict>) -> Value {
     let (outcome, detail) = match result {
         Ok(Verdict::Passed(detail)) => ("passed", detail),
         Ok(Verdict::Absent(reason)) => ("absent", reason),
         Err(error) => ("failed", format!("{error:#}")),
     };
-    line(&json!({"group": group, "check": name, "outcome": outcome, "detail": detail}));
+    json!({"group": group, "check": name, "outcome": outcome, "detail": detail})
 }
 
 /// Writes any message, in one piece.

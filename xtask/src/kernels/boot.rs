@@ -18,11 +18,12 @@ const TIME_LIMIT: Duration = Duration::from_secs(900);
 const TAIL: usize = 60;
 
 /// An emulated machine (no KVM: most build machines are virtual themselves).
-pub(super) fn qemu(image: &Path, initramfs: &Path) -> Command {
+pub(super) fn qemu(image: &Path, initramfs: &Path, parameters: &str) -> Command {
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
-        .args(["-no-reboot", "-append", "console=ttyS0 panic=-1 loglevel=4"])
+        .args(["-no-reboot", "-append"])
+        .arg(format!("console=ttyS0 panic=-1 loglevel=4 {parameters}"))
         .arg("-kernel")
         .arg(image)
         .arg("-initrd")

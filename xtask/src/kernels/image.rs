@@ -12,20 +12,20 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Kernel;
+use super::kernel::Source;
 use crate::workspace::Workspace;
 use crate::{debian, shell};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The newest image of this series: the one fetched before, else from the mirror.
-pub(super) fn fetch(workspace: &Workspace, kernel: Kernel) -> Result<PathBuf> {
-    let folder = workspace.target.join("kernels").join(kernel.name());
-    if let Some(image) = image_in(&folder.join("boot")) {
+pub(super) fn fetch(workspace: &Workspace, source: &Source) -> Result<PathBuf> {
+    let folder = workspace.target.join("kernels").join(source.series);
+    if let Some(image) = image_in(&folder) {
         return Ok(image);
     }
-    let apt = Apt::new(&folder.join("apt"), kernel.release())?;
-    let package = apt.newest_image(kernel)?;
+    let apt = Apt::new(&folder.join("apt"), source.release)?;
+    let package = apt.newest_image(source)?;
     eprintln!("xtask: downloading {package}");
     let deb = apt.download(&package)?;
     let image = unpack(&deb, &folder)?;
@@ -34,20 +34,9 @@ pub(super) fn fetch(workspace: &Workspace, kernel: Kernel) -> Result<PathBuf> {
     Ok(image)
 }
 
-impl Kernel {
-    /// The Debian release that ships this series.
-    fn release(self) -> &'static str {
-        match self {
-            Self::V5_10 => "bullseye",
-            Self::V6_1 => "bookworm",
-            Self::V6_12 | Self::Native => "trixie",
-        }
-    }
-}
-
 fn image_in(folder: &Path) -> Option<PathBuf> {
     folder.read_dir().ok()?.flatten().map(|entry| entry.path()).find(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
     })
 }
 
@@ -92,15 +81,20 @@ impl Apt {
 
     /// `name=version` of the newest cloud image: signed packages and unsigned ones are the same
     /// kernel, only the former come for every release.
-    fn newest_image(&self, kernel: Kernel) -> Result<String> {
+    fn newest_image(&self, source: &Source) -> Result<String> {
         // A further number must follow: 6.1 is not 6.12, and without one it is a meta-package.
-        let series = kernel.name().replace('.', r"\.");
-        let pattern = format!(r"^linux-image-{series}\.[0-9].*-cloud-amd64$");
+        let series = source.series.replace('.', r"\.");
+        let pattern = format!(r"^{}-{series}\.[0-9].*-cloud-amd64$", source.package);
         let found =
             shell::read(self.command("apt-cache").args(["search", "--names-only", &pattern]))?;
         let names: Vec<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
         if names.is_empty() {
-            bail!("the mirror has no image of kernel {} in {}", kernel.name(), kernel.release());
+            bail!(
+                "the mirror has no image of kernel {} in {}: see what there is, and change \
+                 xtask/src/kernels/kernel.rs",
+                source.series,
+                source.release
+            );
         }
         let list = shell::read(self.command("apt-cache").arg("madison").args(&names))?;
         let mut newest: Option<(&str, &str)> = None;
@@ -134,7 +128,8 @@ fn sources(release: &str) -> Result<String> {
         |label: &str| targets.lines().find_map(|line| line.strip_prefix(label)?.strip_prefix(' '));
     let main = mirror("Debian").context("apt is configured for no Debian mirror")?;
     let mut lines = format!("deb [signed-by={KEYRING}] {main} {release} main\n");
-    if let Some(security) = mirror("Debian-Security") {
+    // What is still in the making has no updates of its own.
+    if let Some(security) = mirror("Debian-Security").filter(|_| release != "sid") {
         lines += &format!("deb [signed-by={KEYRING}] {security} {release}-security main\n");
     }
     Ok(lines)
@@ -156,7 +151,8 @@ fn unpack(deb: &Path, folder: &Path) -> Result<PathBuf> {
         .context("cannot start dpkg-deb")?;
     let mut tar = Command::new("tar")
         .current_dir(folder)
-        .args(["-x", "--wildcards", "./boot/vmlinuz-*"])
+        // In /boot with its version in its name, or beside its modules without.
+        .args(["-x", "--wildcards", "--transform=s,.*/,,", "./*/vmlinuz*"])
         .stdin(Stdio::piped())
         .spawn()
         .context("cannot start tar")?;
@@ -164,5 +160,5 @@ fn unpack(deb: &Path, folder: &Path) -> Result<PathBuf> {
     if !tar.wait()?.success() {
         bail!("cannot unpack {}", deb.display());
     }
-    image_in(&folder.join("boot")).with_context(|| format!("{} holds no image", deb.display()))
+    image_in(folder).with_context(|| format!("{} holds no image", deb.display()))
 }

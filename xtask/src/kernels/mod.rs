@@ -3,50 +3,39 @@
 //! ```text
 //! image      vmlinuz from Debian's archive      ┐
 //! initramfs  /init (xtask/guest), the sensor,   ├▶ boot (qemu) ─▶ report: kernel × check
-//!            the testkit's programs             ┘
+//!            the testkit's programs             ┘             │
+//!                                                             ▼
+//!                                document: the table in docs/kernels.md, written or compared
 //! ```
 
 mod boot;
+mod document;
 mod image;
 mod initramfs;
+mod kernel;
 mod report;
 
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
-use clap::ValueEnum;
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{build, debian, test};
+use kernel::{Kernel, Source};
 use report::Report;
 
-/// A kernel to test on.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kernel {
-    #[value(name = "5.10")]
-    V5_10,
-    #[value(name = "6.1")]
-    V6_1,
-    #[value(name = "6.12")]
-    V6_12,
-    /// The one that is running, without a virtual machine
-    #[value(name = "native")]
-    Native,
-}
-
-/// All of them, oldest first.
-pub(crate) const ALL: [Kernel; 4] = [Kernel::V5_10, Kernel::V6_1, Kernel::V6_12, Kernel::Native];
-
-/// By day: the oldest that is served, and this machine's.
-pub(crate) const FLOOR_AND_NATIVE: [Kernel; 2] = [Kernel::V5_10, Kernel::Native];
+pub(crate) use kernel::{ALL, DAILY};
 
 /// Arguments of `test-kernels`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// 5.10, 6.1, 6.12, native, or all
+    /// 5.10, 6.1, 6.12, 7.2, 6.12-locked, native, or all
     #[arg(required = true, value_parser = parse)]
     kernels: Vec<Kernels>,
+    /// Write what is found into docs/kernels.md, rather than compare it
+    #[arg(long)]
+    write: bool,
 }
 
 /// What one word on the command line names.
@@ -59,43 +48,61 @@ fn parse(word: &str) -> Result<Kernels, String> {
     ALL.iter()
         .find(|kernel| kernel.name() == word)
         .map(std::slice::from_ref)
-        .ok_or_else(|| "known are 5.10, 6.1, 6.12, native and all".to_owned())
+        .ok_or_else(|| format!("known are {}, all", ALL.map(Kernel::name).join(", ")))
 }
 
 /// Builds what the guests need, boots them, and fails if a check does.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     test::build_all(workspace)?;
-    let total = test(workspace, &args.kernels.concat())?;
+    let reports = checked(workspace, &args.kernels.concat())?;
+    let mut total = shown(&reports);
+    if args.write {
+        document::write(workspace, &reports)?;
+    } else {
+        total += document::compare(workspace, &reports)?;
+    }
     println!("{total}");
     Ok(total.exit_code())
 }
 
-/// Runs the checks on each kernel and prints a table; expects the sensor to be built.
+/// The same as part of all tests; expects the sensor to be built.
 pub(crate) fn test(workspace: &Workspace, kernels: &[Kernel]) -> Result<Tally> {
+    let reports = checked(workspace, kernels)?;
+    let mut total = shown(&reports);
+    total += document::compare(workspace, &reports)?;
+    Ok(total)
+}
+
+/// Runs the checks on each kernel.
+fn checked(workspace: &Workspace, kernels: &[Kernel]) -> Result<Vec<Report>> {
     build::release(workspace, "wanglou-guest", &["wanglou-guest"])?;
     let mut reports = Vec::new();
     for &kernel in kernels {
         eprintln!("xtask: checks on {}", kernel.name());
-        reports.push(if kernel == Kernel::Native {
-            native(workspace)?
-        } else {
-            guest(workspace, kernel)?
+        reports.push(match kernel.source() {
+            Some(source) => guest(workspace, kernel, &source)?,
+            None => native(workspace)?,
         });
     }
-    print!("{}", report::table(&reports));
-    let mut total = Tally::default();
-    for report in &reports {
-        total += report.tally();
-    }
-    Ok(total)
+    Ok(reports)
 }
 
-fn guest(workspace: &Workspace, kernel: Kernel) -> Result<Report> {
+/// Prints the tables, and counts.
+fn shown(reports: &[Report]) -> Tally {
+    print!("\n{}", report::document(reports));
+    let mut total = Tally::default();
+    for report in reports {
+        total += report.tally();
+    }
+    total
+}
+
+fn guest(workspace: &Workspace, kernel: Kernel, source: &Source) -> Result<Report> {
     debian::ensure(&["qemu-system-x86"], "booting other kernels")?;
-    let image = image::fetch(workspace, kernel)?;
+    let image = image::fetch(workspace, source)?;
     let initramfs = workspace.target.join("kernels/initramfs.cpio");
     initramfs::write(workspace, &initramfs)?;
-    boot::run(kernel.name(), boot::qemu(&image, &initramfs))
+    boot::run(kernel.name(), boot::qemu(&image, &initramfs, kernel.parameters()))
 }
 
 /// The same checks as children of ours.
@@ -111,16 +118,4 @@ fn native(workspace: &Workspace) -> Result<Report> {
         .env("WANGLOU_SENSOR", workspace.release("wanglou-sensor"))
         .env("WANGLOU_TESTKIT_BIN", workspace.target.join("release"));
     boot::run(Kernel::Native.name(), checks)
-}
-
-impl Kernel {
-    /// As on the command line and in the table.
-    fn name(self) -> &'static str {
-        match self {
-            Self::V5_10 => "5.10",
-            Self::V6_1 => "6.1",
-            Self::V6_12 => "6.12",
-            Self::Native => "native",
-        }
-    }
 }

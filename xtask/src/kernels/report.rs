@@ -12,7 +12,8 @@ const MARK: &str = "@wanglou ";
 
 /// The checks of one kernel.
 pub(super) struct Report {
-    kernel: String,
+    /// As on the command line.
+    pub(super) kernel: String,
     /// `uname -r` of the guest.
     release: String,
     checks: Vec<Check>,
@@ -27,6 +28,8 @@ pub(super) struct Check {
     name: String,
     outcome: Outcome,
     detail: String,
+    /// What the table shows rather than how it went.
+    cell: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,7 @@ impl Report {
             name: String::new(),
             outcome: Outcome::Absent,
             detail: reason.to_owned(),
+            cell: None,
         });
         report
     }
@@ -82,6 +86,7 @@ impl Report {
             name: text("check"),
             outcome,
             detail: text("detail"),
+            cell: message["cell"].as_str().map(str::to_owned),
         });
         self.checks.last()
     }
@@ -94,6 +99,7 @@ impl Report {
                 name: String::new(),
                 outcome: Outcome::Failed,
                 detail: format!("{ending} after {} s", after.as_secs()),
+                cell: None,
             });
         }
     }
@@ -108,8 +114,23 @@ impl Report {
         }
     }
 
-    /// The table's cell of a group: the worst outcome in it, and of how many.
-    fn cell(&self, group: &str) -> String {
+    /// What the rows are, in the order in which they were checked.
+    pub(super) fn groups(&self) -> Vec<&str> {
+        let mut groups: Vec<&str> = Vec::new();
+        for check in &self.checks {
+            if !groups.contains(&check.group.as_str()) {
+                groups.push(&check.group);
+            }
+        }
+        groups
+    }
+
+    /// The table's cell of a group: what it says of itself, else the worst outcome in it, and of how many.
+    pub(super) fn cell(&self, group: &str) -> String {
+        let mut own = self.checks.iter().filter(|check| check.group == group);
+        if let Some(cell) = own.find_map(|check| check.cell.clone()) {
+            return cell;
+        }
         let of = |outcome| {
             let both = |check: &&Check| check.group == group && check.outcome == outcome;
             self.checks.iter().filter(both).count()
@@ -125,36 +146,64 @@ impl Report {
             _ => format!("FAILED {failed} of {}", passed + failed),
         }
     }
-
-    fn head(&self) -> &str {
-        if self.release.is_empty() { &self.kernel } else { &self.release }
-    }
 }
 
-/// A Markdown table of groups by kernel, then a line for each check with something to say.
-pub(super) fn table(reports: &[Report]) -> String {
+/// Rows of a table of their own: what they begin with, what it is about.
+const TABLES: [(&str, &str); 2] = [
+    ("probe: ", "Where each probe hangs"),
+    (INSTRUCTIONS, "How many instructions the verifier walked (the kernel tells from 5.16 on)"),
+];
+const INSTRUCTIONS: &str = "verified instructions: ";
+
+/// Numbers of instructions depend on the compiler as well, and have budgets.
+pub(super) fn is_compared(row: &str) -> bool {
+    !row.starts_with(INSTRUCTIONS) && row != RELEASE
+}
+
+const RELEASE: &str = "release";
+
+/// Markdown: tables of rows by kernel, then what is not there and why, then what failed.
+pub(super) fn document(reports: &[Report]) -> String {
     let mut groups: Vec<&str> = Vec::new();
-    for check in reports.iter().flat_map(|report| &report.checks) {
-        if !groups.contains(&check.group.as_str()) {
-            groups.push(&check.group);
+    for group in reports.iter().flat_map(Report::groups) {
+        if !groups.contains(&group) {
+            groups.push(group);
         }
     }
-    let heads = reports.iter().map(|report| report.head().to_owned());
-    let mut rows: Vec<Vec<String>> = vec![["check".to_owned()].into_iter().chain(heads).collect()];
-    for group in groups {
-        let cells = reports.iter().map(|report| report.cell(group));
-        rows.push([group.to_owned()].into_iter().chain(cells).collect());
-    }
+    let in_a_table = |group: &&str| TABLES.iter().any(|(prefix, _)| group.starts_with(prefix));
+    let (of_tables, others): (Vec<&str>, Vec<&str>) = groups.into_iter().partition(in_a_table);
+
     let mut text = String::from("\n");
-    text += &aligned(&rows);
+    let releases = reports.iter().map(|report| report.release.clone());
+    text += &table(reports, "check", Some(releases.collect()), &others);
+    for (prefix, about) in TABLES {
+        let rows = of_tables.iter().filter(|group| group.starts_with(prefix)).copied();
+        let _ = writeln!(text, "\n{about}:\n");
+        text += &table(reports, "program", None, &rows.collect::<Vec<_>>());
+    }
     for report in reports {
-        let _ = writeln!(text, "\n{}:\n", report.head());
-        for check in report.checks.iter().filter(|check| !check.detail.is_empty()) {
+        let told = report.checks.iter().filter(|check| check.outcome != Outcome::Passed);
+        let told: Vec<_> = told.filter(|check| !check.detail.is_empty()).collect();
+        if !told.is_empty() {
+            let _ = writeln!(text, "\nOn {}:\n", report.kernel);
+        }
+        for check in told {
             let _ = writeln!(text, "- {check}");
         }
     }
     text.push('\n');
     text
+}
+
+fn table(reports: &[Report], what: &str, releases: Option<Vec<String>>, groups: &[&str]) -> String {
+    let row = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
+    let kernels = reports.iter().map(|report| report.kernel.clone());
+    let mut rows = vec![row(what, kernels.collect())];
+    rows.extend(releases.map(|releases| row(RELEASE, releases)));
+    for group in groups {
+        rows.push(row(group, reports.iter().map(|report| report.cell(group)).collect()));
+    }
+    aligned(&rows)
 }
 
 fn aligned(rows: &[Vec<String>]) -> String {

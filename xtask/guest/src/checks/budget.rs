@@ -3,27 +3,26 @@
 
 use anyhow::{Result, bail};
 
-use crate::report::{Verdict, check};
+use crate::report::{Verdict, passed, tell, tell_as};
 
 /// `<program> <instructions>` a line.
 const BUDGET: &str = include_str!("../../budget.txt");
+const GROUP: &str = "verified instructions";
 
 /// One check for each program that the doctor could load.
 pub(crate) fn run(doctor: &str) {
-    check("verified instructions", "", || {
-        let used: Vec<(&str, u64)> = doctor.lines().filter_map(measured).collect();
-        if used.is_empty() {
-            return Ok(Verdict::Absent("the doctor tells none (the kernel does from 5.16)".into()));
-        }
-        let shown: Vec<String> = used.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        for (name, instructions) in used {
-            within_budget(name, instructions)?;
-        }
-        Ok(Verdict::Passed(shown.join(", ")))
-    });
+    let used: Vec<(&str, u64)> = doctor.lines().filter_map(measured).collect();
+    if used.is_empty() {
+        let why = "the kernel tells from 5.16 on, of programs that it takes";
+        tell(GROUP, "", Ok(Verdict::Absent(why.to_owned())));
+    }
+    for (name, instructions) in used {
+        let group = format!("{GROUP}: {name}");
+        tell_as(&instructions.to_string(), &group, within_budget(name, instructions));
+    }
 }
 
-fn within_budget(program: &str, instructions: u64) -> Result<()> {
+fn within_budget(program: &str, instructions: u64) -> Result<Verdict> {
     let budget = BUDGET.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let (name, most) = line.split_once(' ')?;
         if name == program { most.trim().parse::<u64>().ok() } else { None }
@@ -33,7 +32,7 @@ fn within_budget(program: &str, instructions: u64) -> Result<()> {
         Some(most) if instructions > most => {
             bail!("{program} needs {instructions} verified instructions, its budget is {most}")
         }
-        Some(_) => Ok(()),
+        Some(_) => passed(),
     }
 }
 

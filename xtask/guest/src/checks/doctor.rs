@@ -5,43 +5,67 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use wanglou_testkit::bins;
 
-use crate::report::{Verdict, tell};
+use crate::report::{Verdict, passed, tell, tell_as};
+
+const GROUP: &str = "doctor";
+/// What each probe's finding is called, before its name.
+const PROBE: &str = "probe: ";
+
+/// What it has found out about one thing.
+struct Finding {
+    is_good: bool,
+    name: String,
+    detail: String,
+}
 
 /// Runs it, shows what it said on the console, and returns that.
 pub(crate) fn run() -> String {
     match ask() {
         Ok(text) => {
             let verdict = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-            tell("doctor", "verdict", Ok(Verdict::Passed(verdict.trim().to_owned())));
-            for (name, why) in shortcomings(&text) {
-                tell("doctor", &name, Ok(Verdict::Absent(why)));
-            }
+            tell(GROUP, "verdict", Ok(Verdict::Passed(verdict.trim().to_owned())));
+            findings(&text).into_iter().for_each(show);
             text
         }
         Err(error) => {
-            tell("doctor", "", Err(error));
+            tell(GROUP, "", Err(error));
             String::new()
         }
+    }
+}
+
+/// Why no probe is loaded here, if none is.
+pub(crate) fn refusal(text: &str) -> Option<String> {
+    findings(text).into_iter().find(|it| it.name == "probes" && !it.is_good).map(|it| it.detail)
+}
+
+fn show(finding: Finding) {
+    let Finding { is_good, name, detail } = finding;
+    match (is_good, name.starts_with(PROBE)) {
+        (true, true) => tell_as(&detail, &name, passed()),
+        (false, true) => tell_as("not there", &name, Ok(Verdict::Absent(detail))),
+        (true, false) => {}
+        (false, false) => tell(GROUP, &name, Ok(Verdict::Absent(detail))),
     }
 }
 
 /// Where the doctor's details begin.
 const MARGIN: usize = 31;
 
-/// Findings that are not good: a line `less  name    detail`, and indented ones that continue it.
-fn shortcomings(text: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut continues = false;
+/// Lines of `ok    name    detail`, `less` or `no`, and indented ones that continue them.
+fn findings(text: &str) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
     for line in text.lines() {
-        let is_continued = line.starts_with(' ') && continues;
-        continues = is_continued || line.starts_with("less ") || line.starts_with("bad ");
-        if is_continued && let Some((_, why)) = found.last_mut() {
-            why.push(' ');
-            why.push_str(line.trim());
-        } else if continues {
-            let (name, why) = line.split_at_checked(MARGIN).unwrap_or((line, ""));
-            let name = name.split_once(' ').unwrap_or_default().1;
-            found.push((name.trim().to_owned(), why.trim().to_owned()));
+        let (head, detail) = line.split_at_checked(MARGIN).unwrap_or((line, ""));
+        let (verdict, name) = head.split_once(' ').unwrap_or_default();
+        if head.trim().is_empty()
+            && let Some(last) = found.last_mut()
+        {
+            last.detail.push(' ');
+            last.detail.push_str(detail.trim());
+        } else if ["ok", "less", "no"].contains(&verdict) {
+            let (is_good, name) = (verdict == "ok", name.trim().to_owned());
+            found.push(Finding { is_good, name, detail: detail.trim().to_owned() });
         }
     }
     found
