@@ -1,5 +1,7 @@
 //! Real containers: every event is told of the one that it happened in.
 
+mod daemonset;
+mod image;
 mod named;
 mod placed;
 mod storm;

@@ -28,6 +28,7 @@ fn what_a_pod_is_called_comes_later() -> Result<()> {
         uid: "8c1f7a52-0b1e-4d3a-9a53-5f6c1d0e9b11".to_owned(),
         cgroup: format!("{}/kubepods/burstable/pod8c1f7a52", containerd.cgroup()),
         labels: BTreeMap::from(labels.map(|(key, value)| (key.to_owned(), value.to_owned()))),
+        ..Pod::default()
     };
     let watch = Watch::builder()
         .backend("ebpf")

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! programs  what there is to give, and where its files go     image   oci-layout as one tar
-//! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb       trial   whether all that works
+//! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb       cross   for other machines
+//!                                                              trial   whether all that works
 //! ```
 //!
 //! The same tree gives the same bytes: times are those of the last commit, names of folders are cut from what is compiled.
 
+pub(crate) mod cross;
 mod deb;
 mod image;
 mod programs;
@@ -23,6 +25,7 @@ use programs::Program;
 
 use crate::workspace::Workspace;
 use crate::{build, build_ebpf, fleet, shell};
+use cross::host;
 
 /// Arguments of `dist`.
 #[derive(clap::Args)]
@@ -69,7 +72,7 @@ impl Machine {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let release = Release::of(workspace, &args.target)?;
     let programs = programs::chosen(args.only.as_deref())?;
-    has_standard_library(&args.target)?;
+    cross::ensure(&args.target)?;
     build_ebpf::run(workspace)?;
     build::have_make()?;
     fleet::have_protoc()?;
@@ -81,6 +84,17 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The sensor's image, of the binary that tests start: how that was compiled is the only difference.
+pub(crate) fn image_for_tests(workspace: &Workspace) -> Result<PathBuf> {
+    let program = &programs::chosen(Some("wanglou-sensor"))?[0];
+    let release = Release::of(workspace, host())?;
+    let binary = fs::read(workspace.release(program.name))?;
+    let image = image::of(program, &binary, &sbom::of(workspace, program, &release)?, &release)?;
+    let path = workspace.target.join("tests.oci.tar");
+    fs::write(&path, image).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// All that is made of one.
@@ -126,42 +140,13 @@ fn compile(workspace: &Workspace, program: &Program, release: &Release) -> Resul
         PathBuf::from,
     );
     let flags = [remap(&workspace.root, "wanglou"), remap(&home, "cargo")].join(" ");
-    cargo.env(rustflags_of(&release.triple), flags);
-    if release.triple != host() {
-        let gcc = release.triple.replace("-unknown", "") + "-gcc";
-        cargo.env(format!("{}_LINKER", config_of(&release.triple)), gcc);
-    }
+    // They reach what is compiled for the target only: derive macros stay as they are.
+    cargo.env(cross::variable(&release.triple, "RUSTFLAGS"), flags);
+    cross::link(&mut cargo, &release.triple);
     cargo.args(["rustc", "--release", "--target", &release.triple]);
     cargo.args(["--package", program.package, "--bin", program.name]);
     shell::run(cargo.args(["--", "-C", "target-feature=+crt-static"]))?;
     Ok(workspace.target.join(&release.triple).join("release").join(program.name))
-}
-
-fn config_of(triple: &str) -> String {
-    format!("CARGO_TARGET_{}", triple.to_uppercase().replace('-', "_"))
-}
-
-/// They reach what is compiled for the target only: derive macros stay as they are.
-fn rustflags_of(triple: &str) -> String {
-    format!("{}_RUSTFLAGS", config_of(triple))
-}
-
-fn host() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "aarch64-unknown-linux-gnu"
-    } else {
-        "x86_64-unknown-linux-gnu"
-    }
-}
-
-fn has_standard_library(triple: &str) -> Result<()> {
-    let mut rustc = Command::new("rustc");
-    let folder = shell::ask(rustc.args(["--print", "target-libdir", "--target", triple]));
-    let folder = folder.with_context(|| format!("rustc knows no {triple}"))?;
-    if Path::new(&folder).is_dir() {
-        return Ok(());
-    }
-    anyhow::bail!("there is no standard library for {triple}: rustup target add {triple}")
 }
 
 #[cfg(test)]
@@ -174,7 +159,5 @@ mod tests {
         assert_eq!(of("x86_64-unknown-linux-gnu").ok(), Some(("amd64", "amd64")));
         assert_eq!(of("aarch64-unknown-linux-gnu").ok(), Some(("arm64", "arm64")));
         assert!(of("riscv64gc-unknown-linux-gnu").is_err());
-        let name = rustflags_of("aarch64-unknown-linux-gnu");
-        assert_eq!(name, "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     task::{Context as Polled, Poll},
     time::Duration,
@@ -24,7 +24,7 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-use super::IMAGE;
+use super::{IMAGE, messages::*};
 
 /// A client of a runtime.
 pub struct Cri {
@@ -43,13 +43,14 @@ pub struct Pod {
     pub cgroup: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Where what its containers write goes, if anybody wants it.
+    pub logs: Option<PathBuf>,
+    /// Whether its containers see the host's processes.
+    pub host_pid: bool,
 }
 
 /// The namespace of every pod.
 pub const NAMESPACE: &str = "shop";
-/// `NamespaceMode.NODE`.
-const NODE: i32 = 2;
-
 impl Cri {
     /// Of the one that listens there.
     pub fn connect(socket: &Path) -> Result<Self> {
@@ -85,13 +86,20 @@ impl Cri {
         let mount = Mount {
             container_path: "/given".to_owned(),
             host_path: given.to_string_lossy().into_owned(),
+            ..Mount::default()
         };
         let config = ContainerConfig {
             metadata: Some(ContainerMetadata { name: name.to_owned() }),
             image: Some(ImageSpec { image: IMAGE.to_owned() }),
             command,
             mounts: vec![mount],
+            ..ContainerConfig::default()
         };
+        self.start(pod, config)
+    }
+
+    /// Starts any container in it and gives its id.
+    pub fn start(&mut self, pod: (&str, &Pod), config: ContainerConfig) -> Result<String> {
         let request = ContainerToMake {
             pod_sandbox_id: pod.0.to_owned(),
             config: Some(config),
@@ -101,6 +109,20 @@ impl Cri {
         let id = made.container_id;
         let _: Nothing = self.call("StartContainer", ById { id: id.clone() })?;
         Ok(id)
+    }
+
+    /// Tells a container to end, as the kubelet does, and waits for it so long.
+    pub fn stop(&mut self, id: &str, seconds: i64) -> Result<()> {
+        let request = ContainerToStop { container_id: id.to_owned(), timeout: seconds };
+        self.call::<_, Nothing>("StopContainer", request).map(drop)
+    }
+
+    /// How a container is: whether it is over, and its exit code.
+    pub fn status(&mut self, id: &str) -> Result<(bool, i32)> {
+        const EXITED: i32 = 2;
+        let answer: ContainerTold = self.call("ContainerStatus", ById { id: id.to_owned() })?;
+        let status = answer.status.context("no status")?;
+        Ok((status.state == EXITED, status.exit_code))
     }
 
     /// Ends a pod and all that is in it.
@@ -135,14 +157,22 @@ impl Pod {
             uid: self.uid.clone(),
             namespace: NAMESPACE.to_owned(),
         };
-        let namespaces = NamespaceOption { network: NODE };
-        let security = SecurityContext { namespace_options: Some(namespaces) };
+        let security = PodSecurity { namespace_options: Some(self.namespaces()) };
         let cgroup_parent = self.cgroup.clone();
         PodConfig {
             metadata: Some(metadata),
             labels: self.labels.clone(),
+            log_directory: self
+                .logs
+                .as_ref()
+                .map_or_else(String::new, |it| it.display().to_string()),
             linux: Some(LinuxPod { cgroup_parent, security_context: Some(security) }),
         }
+    }
+
+    /// What a container of it is told of them: a kubelet says the same to both.
+    pub fn namespaces(&self) -> NamespaceOption {
+        NamespaceOption { network: NODE, pid: if self.host_pid { NODE } else { POD } }
     }
 }
 
@@ -160,96 +190,5 @@ impl Service<Request<Body>> for Channel {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(self.0.send_request(request))
-    }
-}
-
-macro_rules! messages {
-    ($($name:ident { $($(#[$field:meta])* $key:ident: $type:ty,)* })*) => {$(
-        #[derive(Clone, PartialEq, Message)]
-        struct $name {
-            $($(#[$field])* $key: $type,)*
-        }
-    )*};
-}
-
-messages! {
-    Nothing {}
-    ById {
-        #[prost(string, tag = "1")]
-        id: String,
-    }
-    PodToRun {
-        #[prost(message, optional, tag = "1")]
-        config: Option<PodConfig>,
-    }
-    PodMade {
-        #[prost(string, tag = "1")]
-        pod_sandbox_id: String,
-    }
-    PodConfig {
-        #[prost(message, optional, tag = "1")]
-        metadata: Option<PodMetadata>,
-        #[prost(btree_map = "string, string", tag = "6")]
-        labels: BTreeMap<String, String>,
-        #[prost(message, optional, tag = "8")]
-        linux: Option<LinuxPod>,
-    }
-    PodMetadata {
-        #[prost(string, tag = "1")]
-        name: String,
-        #[prost(string, tag = "2")]
-        uid: String,
-        #[prost(string, tag = "3")]
-        namespace: String,
-    }
-    LinuxPod {
-        #[prost(string, tag = "1")]
-        cgroup_parent: String,
-        #[prost(message, optional, tag = "2")]
-        security_context: Option<SecurityContext>,
-    }
-    SecurityContext {
-        #[prost(message, optional, tag = "1")]
-        namespace_options: Option<NamespaceOption>,
-    }
-    NamespaceOption {
-        #[prost(int32, tag = "1")]
-        network: i32,
-    }
-    ContainerToMake {
-        #[prost(string, tag = "1")]
-        pod_sandbox_id: String,
-        #[prost(message, optional, tag = "2")]
-        config: Option<ContainerConfig>,
-        #[prost(message, optional, tag = "3")]
-        sandbox_config: Option<PodConfig>,
-    }
-    ContainerMade {
-        #[prost(string, tag = "1")]
-        container_id: String,
-    }
-    ContainerConfig {
-        #[prost(message, optional, tag = "1")]
-        metadata: Option<ContainerMetadata>,
-        #[prost(message, optional, tag = "2")]
-        image: Option<ImageSpec>,
-        #[prost(string, repeated, tag = "3")]
-        command: Vec<String>,
-        #[prost(message, repeated, tag = "7")]
-        mounts: Vec<Mount>,
-    }
-    ContainerMetadata {
-        #[prost(string, tag = "1")]
-        name: String,
-    }
-    ImageSpec {
-        #[prost(string, tag = "1")]
-        image: String,
-    }
-    Mount {
-        #[prost(string, tag = "1")]
-        container_path: String,
-        #[prost(string, tag = "2")]
-        host_path: String,
     }
 }

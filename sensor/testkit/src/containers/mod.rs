@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! image   an image of busybox, as a tar archive       cri   pods, over its socket as the kubelet makes them
+//!                                                     messages   what that says
 //! ```
 
 mod cri;
 mod image;
+pub mod messages;
 
 use std::{
     env,
@@ -88,7 +90,7 @@ impl Containerd {
              disabled_plugins = [\"io.containerd.snapshotter.v1.btrfs\", \
              \"io.containerd.snapshotter.v1.zfs\", \"io.containerd.snapshotter.v1.devmapper\", \
              \"io.containerd.snapshotter.v1.aufs\", \"io.containerd.internal.v1.opt\"]\n\
-             [grpc]\naddress = \"{folder}/sock\"\n\
+             [grpc]\naddress = \"{folder}/run/containerd.sock\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"{IMAGE}\"\n\
              restrict_oom_score_adj = true\n\
              [plugins.\"io.containerd.grpc.v1.cri\".containerd]\nsnapshotter = \"native\"\n\
@@ -118,9 +120,15 @@ impl Containerd {
         Ok(containerd)
     }
 
-    /// Its socket, which the CRI has too.
+    /// Its socket, which the CRI has too. It is alone in its folder but for what containerd puts beside it.
     pub fn socket(&self) -> PathBuf {
-        self.scratch.join("sock")
+        self.scratch.join("run/containerd.sock")
+    }
+
+    /// Takes images from a file into the namespace of pods.
+    pub fn import(&self, archive: &Path) -> Result<()> {
+        let import = ["--namespace", "k8s.io", "images", "import", "--snapshotter", "native"];
+        finish(self.ctr(&import).arg(archive))
     }
 
     /// The cgroup that all of ours lie in.
