@@ -12,6 +12,7 @@ mod fleet;
 mod fuzz;
 mod kernels;
 mod lint;
+mod previous;
 mod room;
 mod run;
 mod shell;

@@ -42,6 +42,17 @@ pub fn sensor() -> Result<PathBuf> {
     there("WANGLOU_SENSOR", given.into())
 }
 
+/// What is upgraded from: programs of an earlier version in the folder `WANGLOU_PREVIOUS`.
+///
+/// # Errors
+///
+/// If that is set and one of them is not there.
+pub fn previous() -> Result<Option<[PathBuf; 2]>> {
+    let Some(folder) = env::var_os("WANGLOU_PREVIOUS").map(PathBuf::from) else { return Ok(None) };
+    let program = |name: &str| there("WANGLOU_PREVIOUS", folder.join(name));
+    Ok(Some([program("wanglou-sensor")?, program("wanglou-control-plane")?]))
+}
+
 /// One of this crate's own: in the folder `WANGLOU_FLEET_BIN`, else built now.
 ///
 /// # Errors

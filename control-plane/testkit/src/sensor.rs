@@ -1,6 +1,7 @@
 //! The real sensor, as one host of a fleet.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
@@ -26,7 +27,21 @@ pub fn start(fleet: &Fleet, id: &str, cable: &Cable) -> Result<Process> {
 ///
 /// If it cannot be started, or this host has no machine-id.
 pub fn start_here(fleet: &Fleet, replica: &str, settings: &[&str]) -> Result<Process> {
-    launch(fleet, &machine_id()?, Command::new(bins::sensor()?), replica, settings)
+    start_this_here(&bins::sensor()?, fleet, replica, settings)
+}
+
+/// The same with a program of choice.
+///
+/// # Errors
+///
+/// If it cannot be started, or this host has no machine-id.
+pub fn start_this_here(
+    program: &Path,
+    fleet: &Fleet,
+    replica: &str,
+    settings: &[&str],
+) -> Result<Process> {
+    launch(fleet, &machine_id()?, Command::new(program), replica, settings)
 }
 
 /// As the sensor knows this host.

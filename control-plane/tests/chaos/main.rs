@@ -5,6 +5,7 @@
 mod account;
 mod partitions;
 mod plan;
+mod programs;
 mod victims;
 mod waves;
 
@@ -21,7 +22,7 @@ use wanglou_fleet_testkit::{Replica, Scene, sensor};
 
 use crate::account::Account;
 use crate::partitions::Partitions;
-use crate::plan::plan;
+use crate::plan::{Act, plan, upgrade};
 use crate::victims::Victims;
 use crate::waves::Waves;
 
@@ -32,9 +33,18 @@ const POLL: Duration = Duration::from_millis(20);
 /// For what happens once all is well again.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
-async fn chaos_for(length: Duration) -> Result<()> {
-    if env::var_os("WANGLOU_SENSOR").is_none() || env::var_os("WANGLOU_TESTKIT_BIN").is_none() {
+/// Whether there is what this is about; says if not.
+fn has_programs() -> bool {
+    let is_there =
+        ["WANGLOU_SENSOR", "WANGLOU_TESTKIT_BIN"].iter().all(|it| env::var_os(it).is_some());
+    if !is_there {
         eprintln!("skipped: WANGLOU_SENSOR and WANGLOU_TESTKIT_BIN are not set");
+    }
+    is_there
+}
+
+async fn chaos_for(length: Duration) -> Result<()> {
+    if !has_programs() {
         return Ok(());
     }
     let _turn = TURN.lock().await;
@@ -43,14 +53,30 @@ async fn chaos_for(length: Duration) -> Result<()> {
         Err(_) => fastrand::u64(..),
     };
     println!("WANGLOU_SEED={seed}");
-    go_through(length, seed).await.with_context(|| format!("with WANGLOU_SEED={seed}"))
+    let mut random = fastrand::Rng::with_seed(seed);
+    let plan = plan(&mut random, length);
+    let gone = go_through(plan, length, random).await;
+    gone.with_context(|| format!("with WANGLOU_SEED={seed}"))
 }
 
-async fn go_through(length: Duration, seed: u64) -> Result<()> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut plan = plan(&mut random, length).into_iter().peekable();
+async fn upgrade_every(between: Duration) -> Result<()> {
+    if !has_programs() {
+        return Ok(());
+    }
+    let _turn = TURN.lock().await;
+    let plan = upgrade(between);
+    let length = between * (plan.len() as u32 + 1);
+    go_through(plan, length, fastrand::Rng::new()).await
+}
+
+async fn go_through(
+    plan: Vec<(Duration, Act)>,
+    length: Duration,
+    mut random: fastrand::Rng,
+) -> Result<()> {
+    let mut plan = plan.into_iter().peekable();
     let mut victims = Victims::start().await?;
-    let waves = Waves::begin(seed)?;
+    let waves = Waves::begin(random.u64(..))?;
     let (start, folder) = (Instant::now(), waves.folder());
     while plan.peek().is_some() || start.elapsed() < length {
         if let Some((at, act)) = plan.next_if(|(at, _)| *at <= start.elapsed()) {
@@ -102,6 +128,12 @@ async fn balanced(scene: &Scene, replica: &Replica) -> Result<Vec<RunBalance>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_in_a_storm_nothing_is_missing_without_a_cause() -> Result<()> {
     chaos_for(Duration::from_secs(75)).await
+}
+
+/// With `WANGLOU_PREVIOUS` from one version to the other and back, else from one process to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_in_a_storm_and_a_downgrade_lose_nothing_without_a_cause() -> Result<()> {
+    upgrade_every(Duration::from_secs(5)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

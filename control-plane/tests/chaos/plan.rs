@@ -11,6 +11,8 @@ pub(crate) enum Act {
     KillWorker,
     Break(Part),
     Mend(Part),
+    /// Ended as its manager does, and begun again with the other version.
+    Exchange(Part),
 }
 
 /// What breaks and stays broken until somebody mends it.
@@ -32,6 +34,13 @@ const AWAY: [(Part, f64); 3] = [(Part::Sink, 0.2), (Part::Etcd, 0.1), (Part::Spo
 /// How many are killed in a short time, and how rarely in a long one.
 const KILLS: u32 = 15;
 const SELDOM: Duration = Duration::from_secs(12);
+
+/// How an operator upgrades, and takes it back: replicas one by one, then the sensor; the sensor, then replicas.
+pub(crate) fn upgrade(between: Duration) -> Vec<(Duration, Act)> {
+    use Part::{Replica, Supervisor};
+    let parts = [Replica(0), Replica(1), Supervisor, Supervisor, Replica(1), Replica(0)];
+    (1..).zip(parts).map(|(n, part)| (between * n, Act::Exchange(part))).collect()
+}
 
 /// All of it, in its order; well before the end nothing new breaks.
 pub(crate) fn plan(random: &mut Rng, length: Duration) -> Vec<(Duration, Act)> {

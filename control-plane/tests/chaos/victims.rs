@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -16,6 +16,7 @@ use wanglou_testkit::{disk::SmallDisk, proc, service::READY};
 
 use crate::account::Kill;
 use crate::plan::{Act, Part};
+use crate::programs::Programs;
 use crate::waves::now;
 
 const SOON: Duration = Duration::from_secs(120);
@@ -42,6 +43,7 @@ pub(crate) struct Victims {
     /// Workers that have said that they are ready.
     pub(crate) begun: usize,
     sensor: Process,
+    programs: Programs,
     endpoints: String,
     sink: SmallDisk,
     spool: SmallDisk,
@@ -61,12 +63,17 @@ impl Victims {
             ("lake.compact_seconds", json!(2)),
             ("fleet.lease_seconds", json!(10)),
         ];
+        let programs = Programs::install(scene.fleet.folder())?;
         let mut replicas = Vec::new();
-        for id in ["one", "two"] {
-            replicas.push(scene.replica(id, &settings).await?);
+        for (id, program) in ["one", "two"].into_iter().zip(&programs.replicas) {
+            let mut replica = scene.replica(id, &settings).await?;
+            // The first start has made its settings.
+            replica.program = program.path().to_owned();
+            replica.restart().await?;
+            replicas.push(replica);
         }
         let endpoints = replicas.iter().map(Replica::address).collect::<Vec<_>>().join(",");
-        let sensor = start_sensor(&scene, &endpoints, &spool)?;
+        let sensor = start_sensor(&programs, &scene, &endpoints, &spool)?;
         let mut victims = Self {
             scene,
             replicas,
@@ -74,6 +81,7 @@ impl Victims {
             killed: Killed::default(),
             begun: 0,
             sensor,
+            programs,
             endpoints,
             sink,
             spool,
@@ -115,7 +123,7 @@ impl Victims {
             Act::Break(Part::Supervisor) => self.kill_supervisor(),
             Act::Mend(Part::Supervisor) => {
                 if !self.sensor.is_running() {
-                    self.sensor = start_sensor(&self.scene, &self.endpoints, &self.spool)?;
+                    self.sensor = self.start_sensor()?;
                 }
                 Ok(())
             }
@@ -129,6 +137,19 @@ impl Victims {
                 }
                 Ok(())
             }
+            Act::Exchange(Part::Supervisor) => {
+                self.end_sensor()?;
+                self.note(true)?;
+                self.programs.sensor.exchange()?;
+                self.sensor = self.start_sensor()?;
+                Ok(())
+            }
+            Act::Exchange(Part::Replica(n)) => {
+                self.replicas[n].process.terminate(SOON)?;
+                self.programs.replicas[n].exchange()?;
+                self.replicas[n].restart().await
+            }
+            Act::Exchange(part) => bail!("{part:?} has no versions here"),
             Act::Break(Part::Etcd) => {
                 self.is_etcd_stopped = random.bool();
                 let etcd = self.scene.etcd.member(0);
@@ -153,6 +174,10 @@ impl Victims {
                 Ok(fs::remove_file(filler(&self.spool))?)
             }
         }
+    }
+
+    fn start_sensor(&self) -> Result<Process> {
+        start_sensor(&self.programs, &self.scene, &self.endpoints, &self.spool)
     }
 
     fn kill_worker(&mut self) -> Result<()> {
@@ -226,7 +251,12 @@ impl Victims {
     }
 }
 
-fn start_sensor(scene: &Scene, endpoints: &str, disk: &SmallDisk) -> Result<Process> {
+fn start_sensor(
+    programs: &Programs,
+    scene: &Scene,
+    endpoints: &str,
+    disk: &SmallDisk,
+) -> Result<Process> {
     let state = format!("sensor.state_directory={}", disk.join("state").display());
     let settings = [
         "network.include_loopback=true",
@@ -235,7 +265,7 @@ fn start_sensor(scene: &Scene, endpoints: &str, disk: &SmallDisk) -> Result<Proc
         "budget.memory_bytes=1073741824",
         &state,
     ];
-    sensor::start_here(&scene.fleet, endpoints, &settings)
+    sensor::start_this_here(programs.sensor.path(), &scene.fleet, endpoints, &settings)
 }
 
 fn filler(disk: &SmallDisk) -> PathBuf {

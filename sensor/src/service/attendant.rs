@@ -258,7 +258,10 @@ impl Attendant {
         match ended {
             Ok(status) => Ok(match how(status.context("cannot wait for the worker")?) {
                 Ended::Done(code) => code,
-                Ended::Killed(_) => ExitCode::FAILURE,
+                ended @ Ended::Killed(_) => {
+                    tracing::error!(id = ids::WORKER_GONE.code, "told to end, the worker {ended}");
+                    ExitCode::FAILURE
+                }
             }),
             Err(_) => {
                 tracing::error!(

@@ -91,7 +91,7 @@ impl Keeping {
         self.own_rate.load(Ordering::Relaxed)
     }
 
-    /// The books of the last run in this boot, if nobody has closed them but us: its supervisor was killed.
+    /// The books of the last run in this boot, whether its supervisor ended or was killed: they know since when nobody works.
     pub async fn left(&self) -> Option<Books> {
         let (reply, left) = oneshot::channel();
         self.ask(Ask::Left(reply)).await;
@@ -315,10 +315,8 @@ impl Keeper {
                 self.spool.end_stream();
             }
             Ask::Settle(reply) => self.settles.push(reply),
-            Ask::End(reply) => {
-                self.forget_closed();
-                let _ = reply.send(());
-            }
+            // The books of the last run stay: they know since when nobody works.
+            Ask::End(reply) => drop(reply.send(())),
         }
     }
 

@@ -107,13 +107,14 @@ impl Fleet {
         let config = self.folder().join(format!("replica-{id}.toml"));
         fs::write(&config, settings.to_toml())?;
         let log = self.folder().join(format!("replica-{id}.log"));
-        let process = start(&config, &log)?;
-        Ok(Replica { process, control, telemetry, config, log })
+        let program = bins::control_plane()?;
+        let process = start(&program, &config, &log)?;
+        Ok(Replica { process, program, control, telemetry, config, log })
     }
 }
 
-fn start(config: &Path, log: &Path) -> Result<Process> {
-    let mut command = Command::new(bins::control_plane()?);
+fn start(program: &Path, config: &Path, log: &Path) -> Result<Process> {
+    let mut command = Command::new(program);
     command.arg("serve").arg("--config").arg(config).stdin(Stdio::null()).stdout(Stdio::null());
     Process::start(command, log)
 }
@@ -123,6 +124,8 @@ fn start(config: &Path, log: &Path) -> Result<Process> {
 pub struct Replica {
     /// To be killed, stopped, resumed, terminated.
     pub process: Process,
+    /// What is started the next time.
+    pub program: PathBuf,
     control: Port,
     telemetry: Port,
     config: PathBuf,
@@ -172,7 +175,7 @@ impl Replica {
     /// If it cannot be started at all.
     pub fn launch_again(&mut self) -> Result<()> {
         self.process.kill()?;
-        self.process = start(&self.config, &self.log)?;
+        self.process = start(&self.program, &self.config, &self.log)?;
         Ok(())
     }
 
