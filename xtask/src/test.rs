@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, room};
+use crate::{build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, room, shell};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -53,6 +53,9 @@ pub(crate) fn build_all(workspace: &Workspace) -> Result<()> {
 }
 
 fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
+    // Their programs are packed before they begin.
+    let build = ["test", "--workspace", "--no-fail-fast", "--no-run"];
+    shell::run(workspace.cargo().args(build))?;
     let mut cargo = workspace.cargo();
     cargo
         .env("WANGLOU_SENSOR", workspace.release("wanglou-sensor"))
@@ -69,6 +72,10 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
     match containers::find_or_unpack(workspace) {
         Ok(folder) => drop(folder.map(|folder| cargo.env("WANGLOU_CONTAINERD", folder))),
         // The tests that want them say so, and are skipped.
+        Err(error) => eprintln!("xtask: {error:#}"),
+    }
+    match dist::for_tests::pack(workspace) {
+        Ok(folder) => drop(cargo.env("WANGLOU_PACKAGES", folder)),
         Err(error) => eprintln!("xtask: {error:#}"),
     }
     if ignored_too {

@@ -4,11 +4,13 @@
 //! ```text
 //! programs  what there is to give, and where its files go     image   oci-layout as one tar
 //! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb       trial   whether all that works
+//! for_tests packages of what tests have built
 //! ```
 //!
 //! The same tree gives the same bytes: times are those of the last commit, names of folders are cut from what is compiled.
 
 mod deb;
+pub(crate) mod for_tests;
 mod image;
 mod programs;
 mod sbom;
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use deb::Packing;
 use programs::Program;
 
 use crate::workspace::Workspace;
@@ -98,7 +101,7 @@ fn pack(
     let (sbom, image) = (path("cdx.json"), path("oci.tar"));
     fs::write(&sbom, &bill)?;
     fs::write(&image, image::of(program, &fs::read(binary)?, &bill, release)?)?;
-    Ok(vec![image, sbom, deb::of(workspace, program, binary, release)?])
+    Ok(vec![image, sbom, deb::of(workspace, program, binary, release, Packing::Tight)?])
 }
 
 impl Release {
