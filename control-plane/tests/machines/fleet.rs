@@ -1,9 +1,10 @@
 //! All machines, on one network that nothing else is on.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
@@ -12,6 +13,9 @@ use wanglou_fleet_testkit::process::Process;
 use crate::machine::{Machine, Site, said};
 use crate::mirror;
 use crate::page::Block;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
 
 /// Those of the page.
 pub(crate) const MACHINES: [&str; 11] = [
@@ -99,24 +103,38 @@ impl Machines {
         )
     }
 
-    /// Where logs are, for who looks at what has failed.
+    /// What services have said, for who looks at what has failed.
     pub(crate) fn complaint(&self) -> String {
-        self.all.iter().map(Machine::complaint).collect::<Vec<_>>().join("\n")
+        self.all.iter().filter_map(Machine::complaint).collect::<Vec<_>>().join("\n")
     }
 
     /// Ends all of it, and says so if something of it is left.
     pub(crate) fn end(self) -> Result<()> {
         let folder = self.folder.path().to_owned();
-        let ids: Vec<_> = self.all.iter().map(|machine| machine.namespaces().id()).collect();
+        let of = |machine: &Machine| fs::read_link(machine.namespaces().namespace());
+        let namespaces = self.all.iter().map(of).collect::<Result<Vec<_>, _>>()?;
         drop(self);
         ensure!(!folder.exists(), "{} is left", folder.display());
-        for id in ids {
-            ensure!(!Path::new(&format!("/proc/{id}")).exists(), "process {id} is left");
-        }
         let mounts = fs::read_to_string("/proc/self/mountinfo")?;
         ensure!(!mounts.contains(&*folder.to_string_lossy()), "mounts are left: {mounts}");
+        // A worker whose supervisor was killed is ended by the kernel, which nobody waits for.
+        let started = Instant::now();
+        while let Some(left) = somebody_in(&namespaces)? {
+            ensure!(started.elapsed() < PATIENCE, "a process is left: {}", left.display());
+            thread::sleep(POLL);
+        }
         Ok(())
     }
+}
+
+/// The first process that is in one of these.
+fn somebody_in(namespaces: &[PathBuf]) -> Result<Option<PathBuf>> {
+    let processes = fs::read_dir("/proc")?.flatten().map(|entry| entry.path());
+    // Others end meanwhile.
+    let is_in = |process: &PathBuf| {
+        fs::read_link(process.join("ns/mnt")).is_ok_and(|it| namespaces.contains(&it))
+    };
+    Ok(processes.into_iter().find(is_in))
 }
 
 /// In a network of its own, a bridge.
@@ -127,7 +145,7 @@ fn switch(folder: &Path) -> Result<Process> {
     let mut switch = Process::start(command, &folder.join("switch.log"))?;
     while !switch.told()?.contains("ready") {
         ensure!(switch.is_running(), "there is no switch: {}", switch.complaint());
-        thread::sleep(std::time::Duration::from_millis(5));
+        thread::sleep(POLL);
     }
     Ok(switch)
 }

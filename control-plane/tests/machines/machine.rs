@@ -58,17 +58,19 @@ impl Machine {
         Namespaces { id: self.holder.id() }
     }
 
-    /// Runs a script as whoever is root there would, who stops at what fails.
+    /// Runs a script as whoever is root there would, who stops at what fails, and does not wait forever.
     pub(crate) fn run(&self, script: &str) -> Result<String> {
-        let mut shell = self.namespaces().command("bash");
-        shell.args(["-e", "-o", "pipefail", "-c", script]);
-        let told = said(&mut shell).with_context(|| format!("on {}: {script}", self.name))?;
+        let mut shell = self.namespaces().command("timeout");
+        shell.args(["--kill-after=5", "120", "bash", "-e", "-o", "pipefail", "-c", script]);
+        let first = script.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
+        let told = said(&mut shell).with_context(|| format!("on {}: {first} …", self.name))?;
         Ok(String::from_utf8_lossy(&told.stdout).into_owned())
     }
 
     /// What of it is to be looked at when something fails.
-    pub(crate) fn complaint(&self) -> String {
-        format!("on {}: {}", self.name, self.services.complaint())
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let complaint = self.services.complaint();
+        (!complaint.is_empty()).then(|| format!("on {}: {complaint}", self.name))
     }
 }
 
@@ -81,6 +83,11 @@ pub(crate) struct Namespaces {
 impl Namespaces {
     pub(crate) fn id(self) -> u32 {
         self.id
+    }
+
+    /// What is there as long as one of its processes is.
+    pub(crate) fn namespace(self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/mnt", self.id))
     }
 
     /// A file of it, as it is found from here.

@@ -30,7 +30,10 @@ pub(crate) fn pack(workspace: &Workspace) -> Result<PathBuf> {
         let mut strip = Command::new("strip");
         shell::run(strip.args(["--strip-debug", "-o"]).arg(&stripped).arg(built))?;
         deb::of(workspace, program, &stripped, &release, Packing::Quick)?;
+        fs::remove_file(stripped)?;
     }
+    // What packages were made of is as large as they are.
+    fs::remove_dir_all(folder.join("deb"))?;
     let has = |name: &str| -> Result<bool> {
         let mut files = fs::read_dir(&folder)?.flatten().map(|entry| entry.file_name());
         Ok(files.any(|file| file.to_string_lossy().starts_with(&format!("{name}_"))))
