@@ -37,7 +37,7 @@ impl<'a> Container<'a> {
         let mut spec: Value = serde_json::from_slice(&fs::read(&path)?)?;
         // It ends by itself, should nobody be left to end it.
         let script = format!(
-            "i=0; while [ $i -lt 300 ]; do /bin/{program} true; /bin/busybox sleep 1; i=$((i+1)); done"
+            "i=0; while [ $i -lt 120 ]; do /bin/{program} true; /bin/busybox sleep 1; i=$((i+1)); done"
         );
         spec["process"]["terminal"] = json!(false);
         spec["process"]["args"] = json!(["/bin/busybox", "sh", "-c", script]);
