@@ -53,9 +53,6 @@ pub(crate) fn build_all(workspace: &Workspace) -> Result<()> {
 }
 
 fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
-    // Their programs are packed before they begin.
-    let build = ["test", "--workspace", "--no-fail-fast", "--no-run"];
-    shell::run(workspace.cargo().args(build))?;
     let mut cargo = workspace.cargo();
     cargo
         .env("WANGLOU_SENSOR", workspace.release("wanglou-sensor"))
@@ -74,7 +71,9 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
         // The tests that want them say so, and are skipped.
         Err(error) => eprintln!("xtask: {error:#}"),
     }
-    match dist::for_tests::pack(workspace) {
+    // What the tests build is packed before they begin.
+    let build = shell::run(workspace.cargo().args(["test", "--workspace", "--no-run"]));
+    match build.and_then(|()| dist::for_tests::pack(workspace)) {
         Ok(folder) => drop(cargo.env("WANGLOU_PACKAGES", folder)),
         Err(error) => eprintln!("xtask: {error:#}"),
     }

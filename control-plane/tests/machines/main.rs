@@ -12,7 +12,7 @@
 //!
 //! | instead of | is | because |
 //! | --- | --- | --- |
-//! | systemd | `services.rs`, `systemctl.pl` | it wants to be the first process of a machine |
+//! | systemd | `services.rs`, `systemctl.pl` | it has to be the first process, and sensors want to see all of them |
 //! | sshd | a program `ssh` on `ops` that enters the namespaces (`fleet.rs`) | keys of ssh are nothing of ours |
 //! | a mirror of Debian | a folder with etcd's packages (`mirror.rs`) | these machines reach nothing but each other |
 //! | DNS | `/etc/hosts` | the page leaves the choice |

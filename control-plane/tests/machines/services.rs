@@ -1,6 +1,6 @@
-//! systemd, as far as the page needs it. The real one wants to be the first process of a machine that it has for itself,
-//! with cgroups of its own; here all machines have one kernel, one list of processes and one tree of cgroups, so that five
-//! sensors see one another's. So `systemctl` is a program that asks this one (`systemctl.pl`), which starts what the installed
+//! systemd, as far as the page needs it. The real one has to be the first process, which here it could only be in a namespace of
+//! processes; there it would start a sensor that the kernel's process numbers mean nothing to, and on a machine that has a
+//! systemd its cgroups would be another's. So `systemctl` is a program that asks this one (`systemctl.pl`), which starts what the installed
 //! unit says (`unit.rs`), as the user, in the folders and with the variables that it says, and waits until it is ready as systemd
 //! does. What only concerns links in `/etc` is done by the installed `systemctl`. Not done is the unit's sandbox.
 
