@@ -58,6 +58,11 @@ fn the_programs_take_their_settings() -> Result<()> {
     ] {
         ensure!(shown.contains(setting), "no {setting}: {shown}");
     }
+    let mut show = Command::new(bins::control_plane()?);
+    show.args(["config", "show", "--config"]).arg(folder("deploy/systemd/control-plane.toml"));
+    let shown = said(&mut show)?;
+    let state = "replica.state_directory = \"/var/lib/wanglou-control-plane\"";
+    ensure!(shown.contains(state), "not as the unit has it: {shown}");
     let Ok(sensor) = bins::sensor() else {
         eprintln!("skipped: WANGLOU_SENSOR is not set, and its settings are to be read");
         return Ok(());
@@ -69,6 +74,25 @@ fn the_programs_take_their_settings() -> Result<()> {
     let overlay = kubernetes.join("scrape-by-address/daemonset.yaml");
     let shown = said(show.envs(environment(&fs::read_to_string(overlay)?)))?;
     ensure!(shown.contains("telemetry.listen = \"192.0.2.1:9630\""), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit_of_replicas() -> Result<()> {
+    const NAME: &str = "wanglou-control-plane";
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no systemd-analyze");
+        return Ok(());
+    }
+    let unit = fs::read_to_string(folder(&format!("deploy/systemd/{NAME}.service")))?;
+    // It looks for the program where the unit says.
+    let program = bins::control_plane()?.display().to_string();
+    let scratch = tempfile::tempdir()?;
+    let copy = scratch.path().join(format!("{NAME}.service"));
+    fs::write(&copy, unit.replace(&format!("/usr/bin/{NAME}"), &program))?;
+    let output = Command::new("systemd-analyze").arg("verify").arg(&copy).output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(!told.contains(NAME), "it says: {told}");
     Ok(())
 }
 

@@ -37,13 +37,9 @@ pub(crate) fn ensure(packages: &[&str], why: &str) -> Result<()> {
 ///
 /// One line that says what cannot be had.
 pub(crate) fn unpack(packages: &[&str], folder: &Path) -> Result<()> {
-    if shell::which("apt-get").is_none() {
-        bail!("there is no apt-get");
-    }
-    have_lists()?;
     fs::create_dir_all(folder)?;
     eprintln!("xtask: unpacking Debian's {} into {}", packages.join(", "), folder.display());
-    shell::run(apt().arg("download").args(packages).current_dir(folder))?;
+    download(packages, folder)?;
     for file in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
         if file.extension().is_some_and(|it| it == "deb") {
             shell::run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(folder))?;
@@ -51,6 +47,19 @@ pub(crate) fn unpack(packages: &[&str], folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fetches packages into a folder, and does nothing with them.
+///
+/// # Errors
+///
+/// One line that says what cannot be had.
+pub(crate) fn download(packages: &[&str], folder: &Path) -> Result<()> {
+    if shell::which("apt-get").is_none() {
+        bail!("there is no apt-get");
+    }
+    have_lists()?;
+    shell::run(apt().arg("download").args(packages).current_dir(folder))
 }
 
 /// Whether apt has heard of a package, installed or not.

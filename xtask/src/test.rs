@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
-use crate::{build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, previous, room};
+use crate::{
+    build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, previous, room, shell,
+};
 
 /// The binaries that play the processes of the tests.
 pub(crate) const TESTKIT_BINARIES: [&str; 5] =
@@ -66,10 +68,16 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
         .env("WANGLOU_CLI", built.join("wanglou"))
         .env("WANGLOU_FLEET_BIN", built)
         .env("WANGLOU_ETCD", etcd::find_or_unpack(workspace)?)
-        .env("WANGLOU_IMAGE", dist::image_for_tests(workspace)?);
+        .env("WANGLOU_IMAGE", dist::for_tests::image(workspace)?);
     match containers::find_or_unpack(workspace) {
         Ok(folder) => drop(folder.map(|folder| cargo.env("WANGLOU_CONTAINERD", folder))),
         // The tests that want them say so, and are skipped.
+        Err(error) => eprintln!("xtask: {error:#}"),
+    }
+    // What the tests build is packed before they begin.
+    let build = shell::run(workspace.cargo().args(["test", "--workspace", "--no-run"]));
+    match build.and_then(|()| dist::for_tests::pack(workspace)) {
+        Ok(folder) => drop(cargo.env("WANGLOU_PACKAGES", folder)),
         Err(error) => eprintln!("xtask: {error:#}"),
     }
     if ignored_too {

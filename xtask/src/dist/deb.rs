@@ -8,11 +8,20 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::Release;
-use super::programs::Program;
+use super::programs::{Program, Unit};
 use crate::shell;
 use crate::workspace::Workspace;
 
 const MAINTAINER: &str = "The Wanglou project <wanglou@localhost>";
+
+/// How what is in a package is packed.
+#[derive(Clone, Copy)]
+pub(super) enum Packing {
+    /// For others, who get it over a network.
+    Tight,
+    /// For a test, which unpacks it at once.
+    Quick,
+}
 
 /// Where it is.
 pub(super) fn of(
@@ -20,6 +29,7 @@ pub(super) fn of(
     program: &Program,
     binary: &Path,
     release: &Release,
+    packing: Packing,
 ) -> Result<PathBuf> {
     let root = release.folder.join("deb").join(program.name);
     if root.exists() {
@@ -43,7 +53,7 @@ pub(super) fn of(
     if !kept.is_empty() {
         put(&root, "DEBIAN/conffiles", 0o644, kept.as_bytes())?;
     }
-    if let Some(unit) = program.unit {
+    if let Some(unit) = &program.unit {
         for (name, script) in scripts(unit) {
             put(&root, &format!("DEBIAN/{name}"), 0o755, script.as_bytes())?;
         }
@@ -53,18 +63,25 @@ pub(super) fn of(
     let package = release.folder.join(name);
     let mut make = Command::new("dpkg-deb");
     make.env("SOURCE_DATE_EPOCH", release.time.to_string());
-    make.args(["--build", "--root-owner-group", "-Zxz"]).arg(&root).arg(&package);
+    let packing = match packing {
+        Packing::Tight => "-Zxz",
+        Packing::Quick => "-Znone",
+    };
+    make.args(["--build", "--root-owner-group", packing]).arg(&root).arg(&package);
     shell::run(&mut make)?;
     Ok(package)
 }
 
 fn control(program: &Program, release: &Release, kilobytes: u64) -> String {
+    let makes_user = program.unit.as_ref().is_some_and(|unit| unit.user.is_some());
+    let depends = if makes_user { "Depends: systemd | systemd-sysusers\n" } else { "" };
     format!(
         "Package: {}\n\
          Version: {}\n\
          Architecture: {}\n\
          Maintainer: {MAINTAINER}\n\
          Installed-Size: {kilobytes}\n\
+         {depends}\
          Section: admin\n\
          Priority: optional\n\
          Description: {}\n",
@@ -77,32 +94,45 @@ fn kept(to: &str) -> Option<String> {
     to.starts_with("etc/").then(|| format!("/{to}\n"))
 }
 
-/// What dpkg does beside copying files. Where no systemd runs, as in an image that is being made, the unit is enabled and
-/// starts with the machine.
-fn scripts(unit: &str) -> [(&'static str, String); 3] {
+/// What dpkg does beside copying files. Where no systemd runs, as in an image that is being made, a unit that starts by
+/// itself is enabled and starts with the machine.
+fn scripts(unit: &Unit) -> [(&'static str, String); 3] {
+    let (name, folders) = (unit.name, unit.folders.join(" "));
     let running = "[ -d /run/systemd/system ]";
+    let user =
+        unit.user.map(|file| format!("\x20   systemd-sysusers {file}\n")).unwrap_or_default();
+    // Whoever has disabled it before an upgrade finds it disabled after it.
+    let (enable, start) = if unit.starts {
+        (
+            format!("\x20       [ -n \"$2\" ] || systemctl enable {name}\n"),
+            format!("\x20           [ -n \"$2\" ] || systemctl start {name}\n"),
+        )
+    } else {
+        (String::new(), String::new())
+    };
     let after = format!(
         "#!/bin/sh\nset -e\n\
          if [ \"$1\" = configure ]; then\n\
+         {user}\
          \x20   if command -v systemctl >/dev/null; then\n\
-         \x20       # Whoever has disabled it before an upgrade finds it disabled after it.\n\
-         \x20       [ -n \"$2\" ] || systemctl enable {unit}\n\
+         {enable}\
          \x20       if {running}; then\n\
          \x20           systemctl daemon-reload\n\
-         \x20           if [ -n \"$2\" ]; then systemctl try-restart {unit}; else systemctl start {unit}; fi\n\
+         \x20           [ -z \"$2\" ] || systemctl try-restart {name}\n\
+         {start}\
          \x20       fi\n\
          \x20   fi\n\
          fi\n"
     );
     let before = format!(
         "#!/bin/sh\nset -e\n\
-         if [ \"$1\" = remove ] && {running}; then systemctl stop {unit}; fi\n\
-         if [ \"$1\" = remove ] && command -v systemctl >/dev/null; then systemctl disable {unit}; fi\n"
+         if [ \"$1\" = remove ] && {running}; then systemctl stop {name}; fi\n\
+         if [ \"$1\" = remove ] && command -v systemctl >/dev/null; then systemctl disable {name}; fi\n"
     );
     let gone = format!(
         "#!/bin/sh\nset -e\n\
          if {running}; then systemctl daemon-reload; fi\n\
-         if [ \"$1\" = purge ]; then rm -rf /var/lib/wanglou /var/log/wanglou; fi\n"
+         if [ \"$1\" = purge ]; then rm -rf {folders}; fi\n"
     );
     [("postinst", after), ("prerm", before), ("postrm", gone)]
 }

@@ -4,13 +4,14 @@
 //! ```text
 //! programs  what there is to give, and where its files go     image   oci-layout as one tar
 //! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb       cross   for other machines
-//!                                                              trial   whether all that works
+//! for_tests the same, of what tests have built                 trial   whether all that works
 //! ```
 //!
 //! The same tree gives the same bytes: times are those of the last commit, names of folders are cut from what is compiled.
 
 pub(crate) mod cross;
 mod deb;
+pub(crate) mod for_tests;
 mod image;
 mod programs;
 mod sbom;
@@ -20,7 +21,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use deb::Packing;
 use programs::Program;
 
 use crate::workspace::Workspace;
@@ -86,17 +88,6 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The sensor's image, of the binary that tests start: how that was compiled is the only difference.
-pub(crate) fn image_for_tests(workspace: &Workspace) -> Result<PathBuf> {
-    let program = &programs::chosen(Some("wanglou-sensor"))?[0];
-    let release = Release::of(workspace, host())?;
-    let binary = fs::read(workspace.release(program.name))?;
-    let image = image::of(program, &binary, &sbom::of(workspace, program, &release)?, &release)?;
-    let path = workspace.target.join("tests.oci.tar");
-    fs::write(&path, image).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
-}
-
 /// All that is made of one.
 fn pack(
     workspace: &Workspace,
@@ -112,7 +103,7 @@ fn pack(
     let (sbom, image) = (path("cdx.json"), path("oci.tar"));
     fs::write(&sbom, &bill)?;
     fs::write(&image, image::of(program, &fs::read(binary)?, &bill, release)?)?;
-    Ok(vec![image, sbom, deb::of(workspace, program, binary, release)?])
+    Ok(vec![image, sbom, deb::of(workspace, program, binary, release, Packing::Tight)?])
 }
 
 impl Release {

@@ -16,7 +16,19 @@ pub(super) struct Program {
     /// Files of the repository, and where the Debian package has them.
     pub(super) files: &'static [(&'static str, &'static str)],
     /// The unit of systemd that starts it.
-    pub(super) unit: Option<&'static str>,
+    pub(super) unit: Option<Unit>,
+}
+
+/// A service of a machine.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) name: &'static str,
+    /// It works as it is installed. Others are enabled by whoever has given them what they need.
+    pub(super) starts: bool,
+    /// Who it runs as, as a file of sysusers.d; root if nobody else.
+    pub(super) user: Option<&'static str>,
+    /// Folders that it makes, and that go when it is purged.
+    pub(super) folders: &'static [&'static str],
 }
 
 const ALL: [Program; 3] = [
@@ -33,7 +45,12 @@ const ALL: [Program; 3] = [
             ),
             ("docs/deploy/systemd/sensor.toml", "etc/wanglou/sensor.toml"),
         ],
-        unit: Some("wanglou-sensor.service"),
+        unit: Some(Unit {
+            name: "wanglou-sensor.service",
+            starts: true,
+            user: None,
+            folders: &["/var/lib/wanglou", "/var/log/wanglou"],
+        }),
     },
     Program {
         name: "wanglou-control-plane",
@@ -41,8 +58,23 @@ const ALL: [Program; 3] = [
         about: "runs a fleet of Wanglou sensors",
         image: "wanglou/control-plane",
         command: &["serve"],
-        files: &[],
-        unit: None,
+        files: &[
+            (
+                "docs/deploy/systemd/wanglou-control-plane.service",
+                "usr/lib/systemd/system/wanglou-control-plane.service",
+            ),
+            (
+                "docs/deploy/systemd/wanglou-control-plane.sysusers",
+                "usr/lib/sysusers.d/wanglou-control-plane.conf",
+            ),
+            ("docs/deploy/systemd/control-plane.toml", "etc/wanglou/control-plane.toml"),
+        ],
+        unit: Some(Unit {
+            name: "wanglou-control-plane.service",
+            starts: false,
+            user: Some("wanglou-control-plane.conf"),
+            folders: &["/var/lib/wanglou-control-plane"],
+        }),
     },
     Program {
         name: "wanglou",

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Args, Release, compile, deb, host, image, programs, sbom};
+use super::{Args, Packing, Release, compile, deb, host, image, programs, sbom};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{debian, shell};
@@ -70,9 +70,9 @@ fn is_installed(workspace: &Workspace) -> Result<()> {
     let release = Release::of(workspace, host())?;
     let program = &programs::chosen(Some(PROGRAM))?[0];
     let binary = compile(workspace, program, &release)?;
-    let first = deb::of(workspace, program, &binary, &release)?;
+    let first = deb::of(workspace, program, &binary, &release, Packing::Tight)?;
     let later = Release { version: format!("{}+1", release.version), ..release };
-    let second = deb::of(workspace, program, &binary, &later)?;
+    let second = deb::of(workspace, program, &binary, &later, Packing::Tight)?;
 
     let root = Root::new(workspace.target.join("debian"))?;
     let kept = root.0.join("etc/wanglou/sensor.toml");

@@ -57,7 +57,8 @@ pub struct Programs {
 }
 
 impl Programs {
-    fn find(&self, name: &str) -> PathBuf {
+    /// One of them, by its name.
+    pub fn find(&self, name: &str) -> PathBuf {
         let mut found = self.folders.iter().map(|it| it.join(name)).filter(|it| it.is_file());
         found.next().unwrap_or_else(|| name.into())
     }
