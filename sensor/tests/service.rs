@@ -135,6 +135,31 @@ fn it_ends_when_it_is_told_to() -> Result<()> {
     Ok(())
 }
 
+/// Whatever its worker is about then.
+#[test]
+fn it_ends_well_before_it_has_begun() -> Result<()> {
+    if !root_or_skip() {
+        return Ok(());
+    }
+    let _turn = lock::shared()?;
+    for after in [0, 1, 2, 4, 8, 16, 32, 64, 128, 256] {
+        let service = Service::launch(&["sensor.backend=ebpf"], |_| ())?;
+        let until = Instant::now() + PATIENCE;
+        while service.worker().is_err() {
+            ensure!(Instant::now() < until, "there is no worker");
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(after));
+        let told = service.told()?;
+        let (status, lines) = service.stop()?;
+        ensure!(status.success(), "after {after} ms it ended with {status}: {told}");
+        if !lines.is_empty() {
+            balanced(&lines)?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_configuration_that_is_wrong_starts_nothing() -> Result<()> {
     let scratch = Scratch::new("service")?;

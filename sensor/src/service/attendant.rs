@@ -258,6 +258,12 @@ impl Attendant {
         match ended {
             Ok(status) => Ok(match how(status.context("cannot wait for the worker")?) {
                 Ended::Done(code) => code,
+                // Ours found one that had not begun: it has nothing to write.
+                Ended::Killed(signal)
+                    if signal == Signal::TERM.as_raw() && self.books.page().run.get() == 0 =>
+                {
+                    ExitCode::SUCCESS
+                }
                 ended @ Ended::Killed(_) => {
                     tracing::error!(id = ids::WORKER_GONE.code, "told to end, the worker {ended}");
                     ExitCode::FAILURE

@@ -74,7 +74,8 @@ fn a_supervisor_that_is_killed_in_a_storm_leaves_all_that_it_has_kept() -> Resul
     truth.balances()?;
     ensure!(truth.runs.len() == KILLED + 1, "{} runs", truth.runs.len());
     println!("{} events stored, lost: {}", truth.events.len(), truth.lost_at_all());
-    ensure!(spooled(&fleet.state, "books") == 0, "books are left");
+    // Those of the last run, which know since when nobody works.
+    ensure!(spooled(&fleet.state, "books") == 1, "there are other books than the last");
     for at in killed {
         let gaps = truth.gaps();
         let covers = |(start, end): &(SystemTime, SystemTime)| (*start..*end).contains(&at);

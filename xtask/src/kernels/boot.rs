@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::kernel::Machine;
 use super::report::Report;
 
 /// Emulated, a guest needs some minutes for everything; one that needs more is stuck.
@@ -18,12 +19,13 @@ const TIME_LIMIT: Duration = Duration::from_secs(900);
 const TAIL: usize = 60;
 
 /// An emulated machine (no KVM: most build machines are virtual themselves).
-pub(super) fn qemu(image: &Path, initramfs: &Path, parameters: &str) -> Command {
-    let mut qemu = Command::new("qemu-system-x86_64");
+pub(super) fn qemu(machine: &Machine, image: &Path, initramfs: &Path, parameters: &str) -> Command {
+    let mut qemu = Command::new(machine.qemu.0);
+    qemu.args(machine.arguments);
     qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024"])
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"])
         .args(["-no-reboot", "-append"])
-        .arg(format!("console=ttyS0 panic=-1 loglevel=4 {parameters}"))
+        .arg(format!("console={} panic=-1 loglevel=4 {parameters}", machine.console))
         .arg("-kernel")
         .arg(image)
         .arg("-initrd")

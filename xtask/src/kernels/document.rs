@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 
 use super::kernel::{ALL, Kernel};
-use super::report::{self, Report};
+use super::report::Report;
+use super::tables;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
@@ -23,7 +24,7 @@ pub(super) fn write(workspace: &Workspace, reports: &[Report]) -> Result<()> {
     let path = path(workspace);
     let text = fs::read_to_string(&path)?;
     let (before, _, after) = parts(&text)?;
-    let text = format!("{before}{BEGIN}{}{END}{after}", report::document(reports));
+    let text = format!("{before}{BEGIN}{}{END}{after}", tables::document(reports));
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -93,9 +94,9 @@ impl<'a> Cells<'a> {
                 .then(|| (row.to_string(), cell.to_string()))
         };
         let mut written: Vec<_> = self.0.iter().filter_map(of_it).collect();
-        written.retain(|(row, _)| report::is_compared(row));
+        written.retain(|(row, _)| tables::is_compared(row));
         let mut differences = Vec::new();
-        for row in report.groups().into_iter().filter(|row| report::is_compared(row)) {
+        for row in report.groups().into_iter().filter(|row| tables::is_compared(row)) {
             let found = report.cell(row);
             let at = written.iter().position(|(name, _)| name == row);
             let was = at.map(|at| written.remove(at).1).unwrap_or_default();
@@ -129,13 +130,13 @@ mod tests {
     #[test]
     fn what_was_written_is_found_again() {
         let found = report(&LINES);
-        let text = report::document(std::slice::from_ref(&found));
+        let text = tables::document(std::slice::from_ref(&found));
         assert_eq!(Cells::of(&text).differences(&found), []);
     }
 
     #[test]
     fn what_is_else_is_told() {
-        let text = report::document(&[report(&LINES)]);
+        let text = tables::document(&[report(&LINES)]);
         let other = LINES[0].replace("tp_btf/x", "kprobe/x");
         let of = |was: &str, is: &str| ("probe: exec".to_owned(), is.to_owned(), was.to_owned());
         let cells = Cells::of(&text);

@@ -20,11 +20,11 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The newest image of this series: the one fetched before, else from the mirror.
 pub(super) fn fetch(workspace: &Workspace, source: &Source) -> Result<PathBuf> {
-    let folder = workspace.target.join("kernels").join(source.series);
+    let folder = workspace.target.join("kernels").join(source.series).join(source.machine.debian);
     if let Some(image) = image_in(&folder) {
         return Ok(image);
     }
-    let apt = Apt::new(&folder.join("apt"), source.release)?;
+    let apt = Apt::new(&folder.join("apt"), source)?;
     let package = apt.newest_image(source)?;
     eprintln!("xtask: downloading {package}");
     let deb = apt.download(&package)?;
@@ -43,19 +43,21 @@ fn image_in(folder: &Path) -> Option<PathBuf> {
 /// An apt that has nothing in common with the machine's but the mirror and the keys.
 struct Apt {
     root: PathBuf,
+    /// Whose packages: a kind of machine.
+    debian: &'static str,
 }
 
 impl Apt {
-    fn new(root: &Path, release: &str) -> Result<Self> {
+    fn new(root: &Path, source: &Source) -> Result<Self> {
         debian::have_lists()?;
         debian::ensure(&["debian-archive-keyring"], "checking kernel packages")?;
         for folder in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(root.join(folder))?;
         }
         fs::write(root.join("status"), "")?;
-        fs::write(root.join("sources.list"), sources(release)?)?;
-        let apt = Self { root: root.to_owned() };
-        eprintln!("xtask: fetching the package lists of {release}");
+        fs::write(root.join("sources.list"), sources(source)?)?;
+        let apt = Self { root: root.to_owned(), debian: source.machine.debian };
+        eprintln!("xtask: fetching the package lists of {}", source.release);
         shell::run(apt.command("apt-get").args(["-q", "update"]))?;
         Ok(apt)
     }
@@ -73,6 +75,8 @@ impl Apt {
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
             // Its own user cannot write below our target folder.
             "APT::Sandbox::User=root".to_owned(),
+            format!("APT::Architecture={}", self.debian),
+            format!("APT::Architectures={}", self.debian),
         ] {
             command.arg("-o").arg(option);
         }
@@ -84,7 +88,7 @@ impl Apt {
     fn newest_image(&self, source: &Source) -> Result<String> {
         // A further number must follow: 6.1 is not 6.12, and without one it is a meta-package.
         let series = source.series.replace('.', r"\.");
-        let pattern = format!(r"^{}-{series}\.[0-9].*-cloud-amd64$", source.package);
+        let pattern = format!(r"^{}-{series}\.[0-9].*-cloud-{}$", source.package, self.debian);
         let found =
             shell::read(self.command("apt-cache").args(["search", "--names-only", &pattern]))?;
         let names: Vec<&str> = found.lines().filter_map(|line| line.split(' ').next()).collect();
@@ -120,17 +124,22 @@ impl Apt {
 }
 
 /// Source lines for another release on the machine's own mirrors.
-fn sources(release: &str) -> Result<String> {
+fn sources(source: &Source) -> Result<String> {
+    let Source { release, machine, .. } = source;
     let mut ask = Command::new("apt-get");
     ask.args(["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]);
     let targets = shell::read(&mut ask)?;
     let mirror =
         |label: &str| targets.lines().find_map(|line| line.strip_prefix(label)?.strip_prefix(' '));
     let main = mirror("Debian").context("apt is configured for no Debian mirror")?;
-    let mut lines = format!("deb [signed-by={KEYRING}] {main} {release} main\n");
+    let mut lines =
+        format!("deb [arch={} signed-by={KEYRING}] {main} {release} main\n", machine.debian);
     // What is still in the making has no updates of its own.
-    if let Some(security) = mirror("Debian-Security").filter(|_| release != "sid") {
-        lines += &format!("deb [signed-by={KEYRING}] {security} {release}-security main\n");
+    if let Some(security) = mirror("Debian-Security").filter(|_| *release != "sid") {
+        lines += &format!(
+            "deb [arch={} signed-by={KEYRING}] {security} {release}-security main\n",
+            machine.debian
+        );
     }
     Ok(lines)
 }

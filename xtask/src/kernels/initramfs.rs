@@ -7,7 +7,6 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::test::TESTKIT_BINARIES;
-use crate::workspace::Workspace;
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
@@ -17,8 +16,8 @@ const CHARACTER_DEVICE: u32 = 0o020_600;
 /// Folders that init mounts on, and those that programs expect.
 const FOLDERS: [&str; 9] = ["bin", "dev", "etc", "proc", "run", "sys", "tmp", "var", "var/lib"];
 
-/// Packs init, the sensor and the testkit's programs.
-pub(super) fn write(workspace: &Workspace, to: &Path) -> Result<()> {
+/// Packs init, the sensor and the testkit's programs, which are all in one folder.
+pub(super) fn write(programs: &Path, to: &Path) -> Result<()> {
     let mut archive = Archive::default();
     for folder in FOLDERS {
         archive.add(folder, DIRECTORY, (0, 0), &[]);
@@ -28,9 +27,9 @@ pub(super) fn write(workspace: &Workspace, to: &Path) -> Result<()> {
     archive.add("etc/machine-id", FILE, (0, 0), b"77616e676c6f755f67756573745f6964\n");
     archive.add("etc/passwd", FILE, (0, 0), b"root:x:0:0::/:/bin/false\n");
 
-    archive.add("init", PROGRAM, (0, 0), &read(&workspace.release("wanglou-guest"))?);
+    archive.add("init", PROGRAM, (0, 0), &read(&programs.join("wanglou-guest"))?);
     for name in TESTKIT_BINARIES.into_iter().chain(["wanglou-sensor"]) {
-        archive.add(&format!("bin/{name}"), PROGRAM, (0, 0), &read(&workspace.release(name))?);
+        archive.add(&format!("bin/{name}"), PROGRAM, (0, 0), &read(&programs.join(name))?);
     }
     fs::write(to, archive.finish()).with_context(|| format!("cannot write {}", to.display()))
 }

@@ -14,15 +14,18 @@ mod image;
 mod initramfs;
 mod kernel;
 mod report;
+mod tables;
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
+use crate::dist::cross;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{build, debian, test};
-use kernel::{Kernel, Source};
+use kernel::{Kernel, Machine, Source};
 use report::Report;
 
 pub(crate) use kernel::{ALL, DAILY};
@@ -30,7 +33,7 @@ pub(crate) use kernel::{ALL, DAILY};
 /// Arguments of `test-kernels`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// 5.10, 6.1, 6.12, 7.2, 6.12-locked, native, or all
+    /// 5.10, 6.1, 6.12, 7.2, 6.12-arm64, 6.12-locked, native, or all
     #[arg(required = true, value_parser = parse)]
     kernels: Vec<Kernels>,
     /// Write what is found into docs/kernels.md, rather than compare it
@@ -89,7 +92,7 @@ fn checked(workspace: &Workspace, kernels: &[Kernel]) -> Result<Vec<Report>> {
 
 /// Prints the tables, and counts.
 fn shown(reports: &[Report]) -> Tally {
-    print!("\n{}", report::document(reports));
+    print!("\n{}", tables::document(reports));
     let mut total = Tally::default();
     for report in reports {
         total += report.tally();
@@ -98,11 +101,29 @@ fn shown(reports: &[Report]) -> Tally {
 }
 
 fn guest(workspace: &Workspace, kernel: Kernel, source: &Source) -> Result<Report> {
-    debian::ensure(&["qemu-system-x86"], "booting other kernels")?;
+    let machine = source.machine;
+    debian::ensure(&[machine.qemu.1], "booting other kernels")?;
     let image = image::fetch(workspace, source)?;
     let initramfs = workspace.target.join("kernels/initramfs.cpio");
-    initramfs::write(workspace, &initramfs)?;
-    boot::run(kernel.name(), boot::qemu(&image, &initramfs, kernel.parameters()))
+    initramfs::write(&programs(workspace, machine)?, &initramfs)?;
+    let qemu = boot::qemu(machine, &image, &initramfs, kernel.parameters());
+    boot::run(kernel.name(), qemu)
+}
+
+/// The folder of what guests run: what was built for this machine, or the same for another kind.
+fn programs(workspace: &Workspace, machine: &Machine) -> Result<PathBuf> {
+    if machine.triple == cross::host() {
+        return Ok(workspace.target.join("release"));
+    }
+    cross::ensure(machine.triple)?;
+    for (package, binaries) in [
+        ("wanglou-sensor", &["wanglou-sensor"][..]),
+        ("wanglou-testkit", &test::TESTKIT_BINARIES),
+        ("wanglou-guest", &["wanglou-guest"]),
+    ] {
+        build::release_for(workspace, machine.triple, package, binaries)?;
+    }
+    Ok(workspace.target.join(machine.triple).join("release"))
 }
 
 /// The same checks as children of ours.

@@ -1,6 +1,6 @@
-//! What a guest said, and the table over all of them.
+//! What a guest said.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(super) struct Report {
     /// As on the command line.
     pub(super) kernel: String,
     /// `uname -r` of the guest.
-    release: String,
+    pub(super) release: String,
     checks: Vec<Check>,
     ended: bool,
 }
@@ -148,83 +148,24 @@ impl Report {
     }
 }
 
-/// Rows of a table of their own: what they begin with, what it is about.
-const TABLES: [(&str, &str); 2] = [
-    ("probe: ", "Where each probe hangs"),
-    (INSTRUCTIONS, "How many instructions the verifier walked (the kernel tells from 5.16 on)"),
-];
-const INSTRUCTIONS: &str = "verified instructions: ";
-
-/// Numbers of instructions depend on the compiler as well, and have budgets.
-pub(super) fn is_compared(row: &str) -> bool {
-    !row.starts_with(INSTRUCTIONS) && row != RELEASE
-}
-
-const RELEASE: &str = "release";
-
-/// Markdown: tables of rows by kernel, then what is not there and why, then what failed.
-pub(super) fn document(reports: &[Report]) -> String {
-    let mut groups: Vec<&str> = Vec::new();
-    for group in reports.iter().flat_map(Report::groups) {
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
-    }
-    let in_a_table = |group: &&str| TABLES.iter().any(|(prefix, _)| group.starts_with(prefix));
-    let (of_tables, others): (Vec<&str>, Vec<&str>) = groups.into_iter().partition(in_a_table);
-
-    let mut text = String::from("\n");
-    let releases = reports.iter().map(|report| report.release.clone());
-    text += &table(reports, "check", Some(releases.collect()), &others);
-    for (prefix, about) in TABLES {
-        let rows = of_tables.iter().filter(|group| group.starts_with(prefix)).copied();
-        let _ = writeln!(text, "\n{about}:\n");
-        text += &table(reports, "program", None, &rows.collect::<Vec<_>>());
-    }
-    for report in reports {
-        let told = report.checks.iter().filter(|check| check.outcome != Outcome::Passed);
-        let told: Vec<_> = told.filter(|check| !check.detail.is_empty()).collect();
-        if !told.is_empty() {
-            let _ = writeln!(text, "\nOn {}:\n", report.kernel);
-        }
-        for check in told {
-            let _ = writeln!(text, "- {check}");
-        }
-    }
-    text.push('\n');
-    text
-}
-
-fn table(reports: &[Report], what: &str, releases: Option<Vec<String>>, groups: &[&str]) -> String {
-    let row = |name: &str, cells: Vec<String>| [vec![name.to_owned()], cells].concat();
-    let kernels = reports.iter().map(|report| report.kernel.clone());
-    let mut rows = vec![row(what, kernels.collect())];
-    rows.extend(releases.map(|releases| row(RELEASE, releases)));
-    for group in groups {
-        rows.push(row(group, reports.iter().map(|report| report.cell(group)).collect()));
-    }
-    aligned(&rows)
-}
-
-fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default())
-        .collect();
-    let mut text = String::new();
-    for (number, row) in rows.iter().enumerate() {
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(text, "| {cell:width$} ");
-        }
-        text.push_str("|\n");
-        if number == 0 {
-            for width in &widths {
-                let _ = write!(text, "| {} ", "-".repeat(*width));
+impl Report {
+    /// What did not pass and why; checks of a group that have the same reason have one line.
+    pub(super) fn shortcomings(&self) -> Vec<String> {
+        let mut lines: Vec<(&Check, Vec<&str>)> = Vec::new();
+        let told = self.checks.iter().filter(|it| it.outcome != Outcome::Passed);
+        for check in told.filter(|check| !check.detail.is_empty()) {
+            let is_alike = |other: &&Check| {
+                (other.outcome, &other.group, &other.detail)
+                    == (check.outcome, &check.group, &check.detail)
+            };
+            match lines.iter_mut().find(|(first, _)| is_alike(first)) {
+                Some((_, names)) => names.push(&check.name),
+                None => lines.push((check, vec![&check.name])),
             }
-            text.push_str("|\n");
         }
+        let told = lines.into_iter().map(|(first, names)| first.told_of(&names.join(", ")));
+        told.collect()
     }
-    text
 }
 
 impl Outcome {
@@ -237,16 +178,16 @@ impl Outcome {
     }
 }
 
+impl Check {
+    fn told_of(&self, names: &str) -> String {
+        let Self { group, outcome, detail, .. } = self;
+        let parts = [group.as_str(), names, outcome.word(), detail.as_str()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+    }
+}
+
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.group)?;
-        if !self.name.is_empty() {
-            write!(f, "{}: ", self.name)?;
-        }
-        write!(f, "{}", self.outcome.word())?;
-        if !self.detail.is_empty() {
-            write!(f, ": {}", self.detail)?;
-        }
-        Ok(())
+        f.write_str(&self.told_of(&self.name))
     }
 }
