@@ -12,12 +12,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use wanglou_api::event::v1::Event;
+use wanglou_api::fleet::v1::ReadEventsRequest;
 use wanglou_api::fleet::v1::host::State;
-use wanglou_api::fleet::v1::run_balance::State as Books;
-use wanglou_api::fleet::v1::{ReadEventsRequest, ReconcileRunsRequest, RunBalance};
 use wanglou_api::sensor::v1::heartbeat;
 use wanglou_fleet_testkit::host::{event_reader, operator};
-use wanglou_fleet_testkit::operator::{becomes, seen};
+use wanglou_fleet_testkit::operator::{balanced, becomes, seen};
 use wanglou_fleet_testkit::{Replica, Scene, sensor};
 
 const SOON: Duration = Duration::from_secs(120);
@@ -44,25 +43,6 @@ async fn events(
         events.extend(answer.events);
     }
     Ok(events)
-}
-
-/// Waits until all runs are over and balance.
-async fn balanced(scene: &Scene, replica: &Replica) -> Result<Vec<RunBalance>> {
-    let start = Instant::now();
-    loop {
-        let mut reader = event_reader(scene.pki(), &replica.address()).await?;
-        let request = ReconcileRunsRequest::default();
-        let mut answers = reader.reconcile_runs(request).await?.into_inner();
-        let mut runs = Vec::new();
-        while let Some(answer) = answers.message().await? {
-            runs.extend(answer.runs);
-        }
-        if !runs.is_empty() && runs.iter().all(|run| run.state() == Books::Balanced) {
-            return Ok(runs);
-        }
-        ensure!(start.elapsed() < SOON, "{runs:#?}");
-        sleep(Duration::from_millis(200)).await;
-    }
 }
 
 /// So many processes; what each of them executed.
@@ -118,7 +98,7 @@ async fn a_storm_of(processes: usize, connections: usize) -> Result<()> {
     .await??;
     sensor.terminate(SOON)?;
 
-    let runs = balanced(&scene, &replica).await?;
+    let runs = balanced(scene.pki(), &replica, SOON).await?;
     let [run] = &runs[..] else { anyhow::bail!("there are {} runs", runs.len()) };
     ensure!(run.unexplained.is_empty() && run.missing.is_empty(), "{run:#?}");
     let lost = |action: &str| -> u64 {

@@ -6,7 +6,11 @@ use anyhow::{Result, ensure};
 use tonic::transport::Channel;
 use wanglou_api::fleet::v1::fleet_service_client::FleetServiceClient;
 use wanglou_api::fleet::v1::host::State;
-use wanglou_api::fleet::v1::{GetHostRequest, Host};
+use wanglou_api::fleet::v1::run_balance::State as Books;
+use wanglou_api::fleet::v1::{GetHostRequest, Host, ReconcileRunsRequest, RunBalance};
+
+use crate::host::event_reader;
+use crate::{Pki, Replica};
 
 /// An operator's way to a replica.
 pub type Operator = FleetServiceClient<Channel>;
@@ -58,4 +62,28 @@ pub async fn stays(
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
+}
+
+/// Waits until there are runs, all of them are over and balance, at most for so long.
+///
+/// # Errors
+///
+/// With those that do not, or if the replica does not answer.
+pub async fn balanced(pki: &Pki, replica: &Replica, most: Duration) -> Result<Vec<RunBalance>> {
+    let start = Instant::now();
+    loop {
+        let mut reader = event_reader(pki, &replica.address()).await?;
+        let request = ReconcileRunsRequest::default();
+        let mut answers = reader.reconcile_runs(request).await?.into_inner();
+        let mut runs = Vec::new();
+        while let Some(answer) = answers.message().await? {
+            runs.extend(answer.runs);
+        }
+        let left: Vec<_> = runs.iter().filter(|run| run.state() != Books::Balanced).collect();
+        if !runs.is_empty() && left.is_empty() {
+            return Ok(runs);
+        }
+        ensure!(start.elapsed() < most, "of {} runs {left:#?}", runs.len());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

@@ -15,10 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
-use wanglou_api::fleet::v1::run_balance::State;
-use wanglou_api::fleet::v1::{ReconcileRunsRequest, RunBalance};
-use wanglou_fleet_testkit::host::event_reader;
-use wanglou_fleet_testkit::{Replica, Scene, sensor};
+use wanglou_fleet_testkit::operator::balanced;
+use wanglou_fleet_testkit::sensor;
 
 use crate::account::Account;
 use crate::partitions::Partitions;
@@ -92,7 +90,7 @@ async fn go_through(
     // What the last worker has handed over is to be told before its supervisor ends.
     victims.heal().await?;
     victims.end_sensor()?;
-    let balances = balanced(&victims.scene, &victims.replicas[0]).await?;
+    let balances = balanced(victims.scene.pki(), &victims.replicas[0], SOON).await?;
     let lake = victims.end_replicas().await?;
 
     let there = Partitions::read(&lake, &sensor::machine_id()?, &folder)?;
@@ -103,26 +101,6 @@ async fn go_through(
     println!("in {seconds} s killed {:?}: {account}", victims.killed);
     ensure!(account.share_found() > 0.5, "hardly anybody has watched");
     Ok(())
-}
-
-/// Waits until all runs are over and balance.
-async fn balanced(scene: &Scene, replica: &Replica) -> Result<Vec<RunBalance>> {
-    let start = Instant::now();
-    loop {
-        let mut reader = event_reader(scene.pki(), &replica.address()).await?;
-        let request = ReconcileRunsRequest::default();
-        let mut answers = reader.reconcile_runs(request).await?.into_inner();
-        let mut runs = Vec::new();
-        while let Some(answer) = answers.message().await? {
-            runs.extend(answer.runs);
-        }
-        let left: Vec<_> = runs.iter().filter(|run| run.state() != State::Balanced).collect();
-        if left.is_empty() {
-            return Ok(runs);
-        }
-        ensure!(start.elapsed() < SOON, "of {} runs {left:#?}", runs.len());
-        sleep(10 * POLL).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
     for (what, tried) in [
         ("it is the same from another folder", is_the_same(workspace)),
         ("its package is installed, upgraded and removed", is_installed(workspace)),
+        ("all programs are compiled for machines of another kind", is_for_others(workspace)),
     ] {
         match tried {
             Ok(()) => tally.passed += 1,
@@ -61,6 +62,25 @@ fn is_the_same(workspace: &Workspace) -> Result<()> {
     let (here, there) = (made(workspace)?, made(&other)?);
     fs::remove_dir_all(&elsewhere)?;
     ensure!(here == there, "the images differ: {} and {} bytes", here.len(), there.len());
+    Ok(())
+}
+
+/// Everything, for the kind of machine that this one is not.
+fn is_for_others(workspace: &Workspace) -> Result<()> {
+    // `e_machine` of elf(5), where it is, and the other kind.
+    const AT: std::ops::Range<usize> = 18..20;
+    let (triple, machine) = if cfg!(target_arch = "aarch64") {
+        ("x86_64-unknown-linux-gnu", 62_u16)
+    } else {
+        ("aarch64-unknown-linux-gnu", 183)
+    };
+    super::run(workspace, &Args { only: None, target: triple.to_owned() })?;
+    for program in programs::chosen(None)? {
+        let path = workspace.target.join(triple).join("release").join(program.name);
+        let binary = fs::read(&path)?;
+        let is = binary.get(AT).and_then(|bytes| Some(u16::from_le_bytes(bytes.try_into().ok()?)));
+        ensure!(is == Some(machine), "{} is for {is:?}, not {machine}", path.display());
+    }
     Ok(())
 }
 
