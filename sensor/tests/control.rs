@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use wanglou_api::sensor::v1::{
-    Drain, Endpoints, Probe, control_response::Message, goodbye::Reason, heartbeat::State,
+    Drain, Endpoints, Heartbeat, Probe, control_response::Message, goodbye::Reason,
+    heartbeat::State,
 };
 use wanglou_testkit::{
     fleet::Fleet,
@@ -15,9 +16,10 @@ use wanglou_testkit::{
     replica::Replica,
     root_or_skip,
     service::{READY, Service},
-    telemetry,
+    sys, telemetry,
 };
 
+const SIGKILL: i32 = 9;
 const OWN: [&str; 2] = ["sensor.backend=ebpf", "budget.cpu_percent=10000"];
 
 fn start(fleet: &Fleet, endpoints: &str, others: &[&str]) -> Result<Service> {
@@ -69,6 +71,10 @@ fn a_replica_hears_who_the_sensor_is_and_how() -> Result<()> {
     replica.heartbeat(|_| true)?;
     replica.say(Message::Probe(Probe {}))?;
     replica.heartbeat(|_| true)?;
+    // And nobody has to ask how it is when that changes.
+    sys::kill(service.worker()?, SIGKILL)?;
+    let again = |it: &Heartbeat| it.state() == State::Working && it.run_id != working.run_id;
+    replica.heartbeat(again)?;
 
     let address = telemetry::address(&service)?;
     let metrics = telemetry::get(address, "/metrics")?.text();

@@ -61,8 +61,8 @@ impl Shared {
 pub(super) struct Ends {
     /// Another order stands.
     pub(super) ordered: watch::Sender<()>,
-    /// It is done.
-    pub(super) done: watch::Receiver<()>,
+    /// It is done, or the host is otherwise than it was.
+    pub(super) news: watch::Receiver<()>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) answers: mpsc::Receiver<CommandResult>,
 }

@@ -74,7 +74,7 @@ pub struct Control {
     shared: Shared,
     ordered: (watch::Sender<()>, watch::Receiver<()>),
     commands: (mpsc::Sender<Command>, mpsc::Receiver<Command>),
-    done: watch::Sender<()>,
+    news: watch::Sender<()>,
     link: Option<Running>,
 }
 
@@ -99,7 +99,7 @@ impl Control {
             shared: Shared::new(orders, state),
             ordered: watch::channel(()),
             commands: mpsc::channel(WAITING),
-            done: watch::channel(()).0,
+            news: watch::channel(()).0,
             link: None,
         };
         control.begin();
@@ -143,8 +143,13 @@ impl Control {
     /// Nobody works any more, and no probe is there; or somebody does.
     pub fn done(&self, is_stopped: bool) {
         if self.shared.orders().done(is_stopped) {
-            self.done.send_replace(());
+            self.tell();
         }
+    }
+
+    /// The host is otherwise than it was: a heartbeat says so at once.
+    pub fn tell(&self) {
+        self.news.send_replace(());
     }
 
     /// What came of a command.
@@ -174,7 +179,7 @@ impl Control {
         let (answers, answered) = mpsc::channel(WAITING);
         let ends = Ends {
             ordered: self.ordered.0.clone(),
-            done: self.done.subscribe(),
+            news: self.news.subscribe(),
             commands: self.commands.0.clone(),
             answers: answered,
         };

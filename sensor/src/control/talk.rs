@@ -86,7 +86,7 @@ impl Link {
                 reason = &mut *end => {
                     return Ok((reason.unwrap_or(Reason::Ended), Over::Ended));
                 }
-                Ok(()) = self.ends.done.changed() => self.heartbeat(stream, session)?,
+                Ok(()) = self.ends.news.changed() => self.heartbeat(stream, session)?,
                 Some(result) = self.ends.answers.recv() => {
                     self.seen.done(&result);
                     stream.say(Say::CommandResult(result))?;

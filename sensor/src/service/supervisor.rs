@@ -175,6 +175,7 @@ impl Supervisor<'_> {
                 }
             };
             self.state.waits(rest);
+            self.told.control.tell();
             if !self.rest(rest).await {
                 self.told.service.notify.stopping();
                 return Ok(ExitCode::SUCCESS);
@@ -214,6 +215,7 @@ impl Supervisor<'_> {
             if gets_ready {
                 (was_ready, self.worked) = (true, true);
                 self.settings.are_good();
+                self.told.control.tell();
                 image::give_back();
             }
             if self.settings.is_due() {
