@@ -29,7 +29,11 @@ impl Podman {
     /// Listens, and has an image. `runtime` is what it runs containers by, `crun` or `runc`.
     pub fn start(programs: &Programs, runtime: &str) -> Result<Self> {
         let parents = ["/libpod_parent", &super::cgroup()];
-        let traces = Traces::of(parents.into_iter().flat_map(traces::cgroups));
+        let parents = parents.into_iter().flat_map(traces::cgroups);
+        // There is no option for it.
+        let cache = "/var/lib/containers";
+        let cached = format!("{cache}/cache/blob-info-cache-v1.boltdb");
+        let traces = Traces::of([cached.into(), cache.into()].into_iter().chain(parents));
         let scratch = Scratch::new("podman")?;
         configure(&scratch, programs, runtime)?;
         let in_scratch = |name: &str| scratch.join(name).into_os_string();
