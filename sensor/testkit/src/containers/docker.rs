@@ -1,14 +1,16 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
 
-use super::{Containerd, Engine, PATIENCE, POLL, Programs, finish, image, traces, traces::Traces};
+use super::{
+    Containerd, Engine, PATIENCE, POLL, Programs, finish, image, programs, traces, traces::Traces,
+};
 
 /// Docker's daemon on a containerd of its own, with an image: all of it ends with the value.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl Docker {
         fs::write(scratch.join("daemon.json"), "{}")?;
         let socket = scratch.join("docker.sock");
         let host = format!("unix://{}", socket.display());
-        let mut dockerd = Command::new(programs.find("dockerd"));
+        let mut dockerd = programs.command("dockerd");
         for (option, name) in [
             ("--config-file", "daemon.json"),
             ("--data-root", "docker"),
@@ -49,18 +51,17 @@ impl Docker {
         let child = dockerd
             .args(["--host", &host, "--containerd"])
             .arg(containerd.socket())
-            // No network, and copies of files: neither rules nor modules of the kernel's are needed.
+            // No network, and copies of files: nothing of the kernel's has to be changed.
             .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
-            .args(["--storage-driver=vfs", "--group=root"])
-            .env("PATH", programs.path()?)
-            .env("LD_LIBRARY_PATH", programs.library_path()?)
+            .args(["--ip-forward=false", "--storage-driver=vfs", "--group=root"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(scratch.join("docker.log"))?)
             .spawn()
             .context("cannot start dockerd")?;
         let engine = Engine {
-            program: programs.find("docker"),
+            program: "docker",
+            programs: programs.clone(),
             args: vec!["--host".into(), host.into()],
             env: vec![("DOCKER_CONFIG", in_scratch("docker-client"))],
             socket,
@@ -97,8 +98,6 @@ impl Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         self.engine.remove_all();
-        // Nobody is left to tell of a failure.
-        let _ = crate::sys::kill(self.child.id(), libc::SIGTERM);
-        let _ = self.child.wait();
+        programs::end(&mut self.child);
     }
 }

@@ -3,17 +3,18 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use anyhow::Result;
 
-use super::{IMAGE, finish, said};
+use super::{IMAGE, Programs, finish, said};
 
 /// Whoever runs containers, and those that it runs: they end with the value.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) program: PathBuf,
+    pub(super) program: &'static str,
+    pub(super) programs: Programs,
     /// What every command begins with.
     pub(super) args: Vec<OsString>,
     pub(super) env: Vec<(&'static str, OsString)>,
@@ -66,8 +67,8 @@ impl Engine {
 
     /// It does what `args` say.
     pub(super) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).args(args).envs(self.env.iter().cloned()).stdin(Stdio::null());
+        let mut command = self.programs.command(self.program);
+        command.args(&self.args).args(args).envs(self.env.iter().cloned());
         command
     }
 

@@ -78,11 +78,10 @@ impl Containerd {
         );
         fs::write(scratch.join("config.toml"), config)?;
         let log = fs::File::create(scratch.join("log"))?;
-        let child = Command::new(programs.find("containerd"))
+        let child = programs
+            .command("containerd")
             .arg("--config")
             .arg(scratch.join("config.toml"))
-            .env("PATH", programs.path()?)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -165,8 +164,8 @@ impl Containerd {
     }
 
     fn ctr(&self, args: &[&str]) -> Command {
-        let mut ctr = Command::new(self.programs.find("ctr"));
-        ctr.arg("--address").arg(self.socket()).args(args).stdin(Stdio::null());
+        let mut ctr = self.programs.command("ctr");
+        ctr.arg("--address").arg(self.socket()).args(args);
         ctr
     }
 
@@ -193,8 +192,7 @@ impl Drop for Containerd {
             let _ = self.ctr(&["tasks", "rm", "--force"]).args(&made).output();
             let _ = self.ctr(&["containers", "rm"]).args(&made).output();
         }
-        let _ = crate::sys::kill(self.child.id(), libc::SIGTERM);
-        let _ = self.child.wait();
+        programs::end(&mut self.child);
         // Its parents are nobody's.
         for folder in traces::cgroups(&self.cgroup()) {
             remove_cgroup(&folder);

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{Engine, PATIENCE, POLL, Programs, image, traces, traces::Traces};
+use super::{Engine, PATIENCE, POLL, Programs, image, programs, traces, traces::Traces};
 use crate::scratch::Scratch;
 
 /// Podman as root has it, with an image, and the service that speaks Docker's API: all of it ends with the value.
@@ -43,16 +43,20 @@ impl Podman {
             ["--cgroup-manager=cgroupfs", "--events-backend=none", "--tmpdir"].map(Into::into);
         let args = args.into_iter().chain([in_scratch("tmp")]).collect();
         let env = vec![
-            ("PATH", programs.path()?),
-            ("LD_LIBRARY_PATH", programs.library_path()?),
             // Where it looks for `policy.json`.
             ("HOME", in_scratch("home")),
             ("CONTAINERS_CONF", in_scratch("containers.conf")),
             ("CONTAINERS_STORAGE_CONF", in_scratch("storage.conf")),
             ("CONTAINERS_REGISTRIES_CONF", in_scratch("registries.conf")),
         ];
-        let program = programs.find("podman");
-        let engine = Engine { program, args, env, socket: socket.clone(), made: Vec::new() };
+        let engine = Engine {
+            program: "podman",
+            programs: programs.clone(),
+            args,
+            env,
+            socket: socket.clone(),
+            made: Vec::new(),
+        };
         engine.load(&image::write(programs, &scratch)?)?;
         let service = engine
             .command(&["system", "service", "--time", "0"])
@@ -104,7 +108,7 @@ fn configure(scratch: &Scratch, programs: &Programs, runtime: &str) -> Result<()
          conmon_env_vars = [\"LD_LIBRARY_PATH={}\"]\n\
          [engine.runtimes]\n{runtime} = [\"{}\"]\n",
         conmon.display(),
-        programs.library_path()?.display(),
+        programs.library_path.display(),
         started.display(),
     );
     Ok(fs::write(scratch.join("containers.conf"), settings)?)
@@ -120,7 +124,7 @@ fn start_by(script: &Path, runtime: &Path, programs: &Programs, scratch: &Path) 
     };
     let text = format!(
         "#!/bin/sh\nexport LD_LIBRARY_PATH={}\nexec {hide} {} --root {}/state \"$@\"\n",
-        programs.library_path()?.display(),
+        programs.library_path.display(),
         runtime.display(),
         scratch.display(),
     );
@@ -131,8 +135,6 @@ fn start_by(script: &Path, runtime: &Path, programs: &Programs, scratch: &Path) 
 impl Drop for Podman {
     fn drop(&mut self) {
         self.engine.remove_all();
-        // Nobody is left to tell of a failure.
-        let _ = crate::sys::kill(self.service.id(), libc::SIGTERM);
-        let _ = self.service.wait();
+        programs::end(&mut self.service);
     }
 }

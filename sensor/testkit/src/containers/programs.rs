@@ -4,9 +4,10 @@ use std::{
     env,
     ffi::OsString,
     path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
 };
 
-use anyhow::Result;
+use crate::sys;
 
 /// What [`super::Containerd`] needs.
 const CONTAINERD: [&str; 5] = ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox"];
@@ -15,8 +16,10 @@ const CONTAINERD: [&str; 5] = ["containerd", "containerd-shim-runc-v2", "ctr", "
 #[derive(Clone, Debug)]
 pub struct Programs {
     folders: Vec<PathBuf>,
-    /// Libraries that were unpacked beside them.
-    libraries: Vec<PathBuf>,
+    /// `PATH`: they look for one another there.
+    path: OsString,
+    /// `LD_LIBRARY_PATH`, for those whose libraries a host need not have.
+    pub(super) library_path: OsString,
 }
 
 /// Those of containerd. Says what is missing, for a test that is skipped then.
@@ -30,9 +33,14 @@ pub fn programs_of(wanted: &[&str]) -> Option<Programs> {
     let root = unpacked.clone().unwrap_or_else(|| "/".into());
     let multiarch = format!("{}-linux-gnu", env::consts::ARCH);
     let libraries = |root: &Path| ["usr/lib", "lib"].map(|it| root.join(it).join(&multiarch));
+    let folders = ["usr/bin", "usr/sbin", "bin"].map(|folder| root.join(folder)).to_vec();
+    let usual = env::var_os("PATH").unwrap_or_default();
+    let path = folders.iter().cloned().chain(env::split_paths(&usual));
     let programs = Programs {
-        folders: ["usr/bin", "usr/sbin", "bin"].map(|folder| root.join(folder)).to_vec(),
-        libraries: unpacked.as_deref().map(libraries).into_iter().flatten().collect(),
+        path: env::join_paths(path).unwrap_or(usual),
+        library_path: env::join_paths(unpacked.as_deref().map(libraries).into_iter().flatten())
+            .unwrap_or_default(),
+        folders,
     };
     let missing = CONTAINERD.iter().chain(wanted).find(|name| programs.all(name).next().is_none());
     if let Some(missing) = missing {
@@ -54,15 +62,18 @@ impl Programs {
         self.folders.iter().map(move |it| it.join(name)).filter(|it| it.is_file())
     }
 
-    /// They look for one another there.
-    pub(super) fn path(&self) -> Result<OsString> {
-        let usual = env::var_os("PATH").unwrap_or_default();
-        let folders = self.folders.iter().cloned().chain(env::split_paths(&usual));
-        Ok(env::join_paths(folders)?)
+    /// It runs one of them.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.find(name));
+        command.env("PATH", &self.path).env("LD_LIBRARY_PATH", &self.library_path);
+        command.stdin(Stdio::null());
+        command
     }
+}
 
-    /// `LD_LIBRARY_PATH`, for those whose libraries a host need not have.
-    pub(super) fn library_path(&self) -> Result<OsString> {
-        Ok(env::join_paths(&self.libraries)?)
-    }
+/// Has one of them end that was started.
+pub(super) fn end(child: &mut Child) {
+    // Nobody is left to tell of a failure.
+    let _ = sys::kill(child.id(), libc::SIGTERM);
+    let _ = child.wait();
 }
