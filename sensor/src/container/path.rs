@@ -7,6 +7,7 @@
 //! /docker/ID   /system.slice/docker-ID.scope                                Docker
 //! /machine.slice/libpod-ID.scope/container   /libpod_parent/libpod-ID       Podman
 //! /machine.slice/machine-NAME.scope/payload                                 systemd-nspawn
+//! /machine.slice/systemd-nspawn@NAME.service/payload                        its service; on v1 without the last part
 //! /lxc.payload.NAME   /lxc/NAME                                             LXC
 //! ```
 

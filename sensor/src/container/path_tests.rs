@@ -105,6 +105,9 @@ fn by_their_names() {
             "/machine.slice/machine-web\\x2d1.scope/payload",
             "/machine.slice/machine-web\\x2d1.scope/payload/system.slice/ssh.service",
             "/machine.slice/systemd-nspawn@web\\x2d1.service/payload",
+            // As `systemctl start` names it, and on v1, where it is that of the supervisor as well.
+            "/machine.slice/systemd-nspawn@web-1.service/payload",
+            "/machine.slice/systemd-nspawn@web-1.service",
         ],
     );
     all(
@@ -154,6 +157,7 @@ fn the_host_is_no_container() {
             "/machine.slice/libpod-conmon-ID.scope",
             "/system.slice/crio-conmon-ID.scope",
             "/machine.slice/machine-web.scope/supervisor",
+            "/machine.slice/systemd-nspawn@web-1.service/supervisor",
             "/lxc.monitor.web",
             "/lxc",
             // A virtual machine.

@@ -1,9 +1,12 @@
 //! Real containers: every event is told of the one that it happened in.
 
 mod daemonset;
+mod docker;
+mod engine;
 mod image;
 mod named;
 mod placed;
+mod podman;
 mod storm;
 
 use std::collections::HashMap;
@@ -13,7 +16,12 @@ use wanglou_testkit::{containers, event, root_or_skip, text};
 
 /// Whether containers can be had here; says why not.
 fn programs() -> Option<containers::Programs> {
-    if root_or_skip() { containers::programs() } else { None }
+    programs_of(&[])
+}
+
+/// The same with these programs.
+fn programs_of(wanted: &[&str]) -> Option<containers::Programs> {
+    if root_or_skip() { containers::programs_of(wanted) } else { None }
 }
 
 /// An id as runtimes make them.

@@ -1,21 +1,30 @@
 //! An image with nothing in it but busybox, as `docker save` would write it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::IMAGE;
+use super::{IMAGE, Programs};
+use crate::scratch::Scratch;
 
-/// Writes the archive, with what goes into it in `folder`.
-pub(super) fn write(busybox: &Path, folder: &Path, archive: &Path) -> Result<()> {
-    let (root, parts) = (folder.join("rootfs"), folder.join("image"));
+/// What the archive is called.
+pub(super) const ARCHIVE: &str = "image.tar";
+
+/// Writes the archive and says where it is; what goes into it lies beside it.
+pub(super) fn write(programs: &Programs, scratch: &Scratch) -> Result<PathBuf> {
+    let (root, parts) = (scratch.join("rootfs"), scratch.join("image"));
     for made in ["bin", "given", "etc", "proc", "sys", "dev", "run", "tmp"] {
         fs::create_dir_all(root.join(made))?;
     }
     fs::create_dir_all(&parts)?;
-    fs::copy(busybox, root.join("bin/busybox")).context("cannot copy busybox")?;
+    fs::copy(programs.find("busybox"), root.join("bin/busybox")).context("cannot copy busybox")?;
     fs::set_permissions(root.join("bin/busybox"), fs::Permissions::from_mode(0o755))?;
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/busybox\n")?;
     tar(&root, &parts.join("layer.tar"))?;
@@ -35,7 +44,9 @@ pub(super) fn write(busybox: &Path, folder: &Path, archive: &Path) -> Result<()>
     let manifest =
         json!([{ "Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"] }]);
     fs::write(parts.join("manifest.json"), manifest.to_string())?;
-    tar(&parts, archive)
+    let archive = scratch.join(ARCHIVE);
+    tar(&parts, &archive)?;
+    Ok(archive)
 }
 
 fn tar(folder: &Path, into: &Path) -> Result<()> {

@@ -1,17 +1,23 @@
-//! Real containers: a containerd of the test's own, with its CRI plugin and runc, and images made on the spot.
+//! Real containers: a containerd of the test's own, with its CRI plugin and runc, and images made on the spot; Docker
+//! on top of it, and Podman.
 //!
 //! ```text
-//! image   an image of busybox, as a tar archive       cri   pods, over its socket as the kubelet makes them
-//!                                                     messages   what that says
+//! image      an image of busybox, as a tar archive     cri     pods, over its socket as the kubelet makes them
+//! programs   where all of them are                     messages   what that says
+//! docker     a daemon of the test's own                engine  containers by the command line of both
+//! podman     its service, with crun or runc            traces  what they leave on a host
 //! ```
 
 mod cri;
+mod docker;
+mod engine;
 mod image;
 pub mod messages;
+mod podman;
+mod programs;
+mod traces;
 
 use std::{
-    env,
-    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
@@ -21,54 +27,26 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-pub use self::cri::{Cri, NAMESPACE as POD_NAMESPACE, Pod};
+use self::traces::remove_cgroup;
+pub use self::{
+    cri::{Cri, NAMESPACE as POD_NAMESPACE, Pod},
+    docker::Docker,
+    engine::{Engine, Start},
+    podman::Podman,
+    programs::{Programs, programs, programs_of},
+};
 use crate::scratch::Scratch;
 
-/// The image that [`Containerd`] has.
+/// The image that all of them have.
 pub const IMAGE: &str = "localhost/busybox:1";
 /// The namespace that `ctr` works in.
 const NAMESPACE: &str = "default";
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Where what containers are made of is: Debian's packages, unpacked in the folder `WANGLOU_CONTAINERD`, or installed.
-/// Says what is missing, for a test that is skipped then.
-pub fn programs() -> Option<Programs> {
-    let unpacked = env::var_os("WANGLOU_CONTAINERD").map(PathBuf::from);
-    let folders = ["usr/bin", "usr/sbin", "bin"].map(|folder| match &unpacked {
-        Some(root) => root.join(folder),
-        None => Path::new("/").join(folder),
-    });
-    let names = ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox"];
-    let missing = names.iter().find(|name| !folders.iter().any(|it| it.join(name).is_file()));
-    if let Some(missing) = missing {
-        eprintln!(
-            "skipped: {missing} is not here: `cargo xtask test` fetches it, or set WANGLOU_CONTAINERD"
-        );
-        return None;
-    }
-    Some(Programs { folders: folders.to_vec() })
-}
-
-/// What containers are made of.
-#[derive(Debug)]
-pub struct Programs {
-    folders: Vec<PathBuf>,
-}
-
-impl Programs {
-    /// One of them, by its name.
-    pub fn find(&self, name: &str) -> PathBuf {
-        let mut found = self.folders.iter().map(|it| it.join(name)).filter(|it| it.is_file());
-        found.next().unwrap_or_else(|| name.into())
-    }
-
-    /// containerd and its shims look for one another there.
-    fn path(&self) -> Result<OsString> {
-        let usual = env::var_os("PATH").unwrap_or_default();
-        let folders = self.folders.iter().cloned().chain(env::split_paths(&usual));
-        Ok(env::join_paths(folders)?)
-    }
+/// A cgroup of this process's own, for containers that are told which to be in.
+pub fn cgroup() -> String {
+    format!("/wanglou-containers-{}", process::id())
 }
 
 /// containerd, and what it runs: all of it ends with the value.
@@ -100,19 +78,17 @@ impl Containerd {
         );
         fs::write(scratch.join("config.toml"), config)?;
         let log = fs::File::create(scratch.join("log"))?;
-        let child = Command::new(programs.find("containerd"))
+        let child = programs
+            .command("containerd")
             .arg("--config")
             .arg(scratch.join("config.toml"))
-            .env("PATH", programs.path()?)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .context("cannot start containerd")?;
         let mut containerd = Self { child, programs, made: Vec::new(), scratch };
         containerd.wait_until_ready()?;
-        let archive = containerd.scratch.join("image.tar");
-        image::write(&containerd.programs.find("busybox"), containerd.scratch.path(), &archive)?;
+        let archive = image::write(&containerd.programs, &containerd.scratch)?;
         for namespace in [NAMESPACE, "k8s.io"] {
             let import = ["--namespace", namespace, "images", "import", "--snapshotter", "native"];
             let mut import = containerd.ctr(&import);
@@ -134,7 +110,7 @@ impl Containerd {
 
     /// The cgroup that all of ours lie in.
     pub fn cgroup(&self) -> String {
-        format!("/wanglou-containers-{}", process::id())
+        cgroup()
     }
 
     /// What it has said.
@@ -188,8 +164,8 @@ impl Containerd {
     }
 
     fn ctr(&self, args: &[&str]) -> Command {
-        let mut ctr = Command::new(self.programs.find("ctr"));
-        ctr.arg("--address").arg(self.socket()).args(args).stdin(Stdio::null());
+        let mut ctr = self.programs.command("ctr");
+        ctr.arg("--address").arg(self.socket()).args(args);
         ctr
     }
 
@@ -216,30 +192,23 @@ impl Drop for Containerd {
             let _ = self.ctr(&["tasks", "rm", "--force"]).args(&made).output();
             let _ = self.ctr(&["containers", "rm"]).args(&made).output();
         }
-        let _ = crate::sys::kill(self.child.id(), libc::SIGTERM);
-        let _ = self.child.wait();
+        programs::end(&mut self.child);
         // Its parents are nobody's.
-        let mounted = Path::new("/sys/fs/cgroup");
-        let hierarchies = fs::read_dir(mounted).into_iter().flatten().flatten();
-        for folder in hierarchies.map(|it| it.path()).chain([mounted.to_owned()]) {
-            remove_cgroup(&folder.join(&self.cgroup()[1..]));
+        for folder in traces::cgroups(&self.cgroup()) {
+            remove_cgroup(&folder);
         }
     }
-}
-
-fn remove_cgroup(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|it| it.is_dir()) {
-            remove_cgroup(&entry.path());
-        }
-    }
-    let _ = fs::remove_dir(folder);
 }
 
 fn finish(command: &mut Command) -> Result<()> {
+    said(command).map(drop)
+}
+
+/// What a command says that succeeds.
+fn said(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
