@@ -1,4 +1,4 @@
-//! A kernel that lets no program read its memory: the probes are refused, which is said, and cn_proc serves.
+//! A kernel that lets no program read its memory: the probes are refused, which is said, and `cn_proc` serves.
 
 use std::fs;
 
