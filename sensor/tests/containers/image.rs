@@ -5,7 +5,8 @@ use std::{
     collections::BTreeMap,
     env, fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -53,9 +54,11 @@ fn the_image_works_as_the_daemonset_has_it_run() -> Result<()> {
     let host = Scratch::new("host")?;
     let logs = host.join("logs");
     fs::create_dir(&logs)?;
+    let folder = containerd.socket().parent().context("the socket is in no folder")?.to_owned();
+    let _shared = (Shared::new(folder.clone())?, Shared::new(host.path().to_owned())?);
     let pod = daemonset.pod(format!("{}/kubepods/wanglou", containerd.cgroup()), &logs)?;
     let name = format!("docker.io/wanglou/sensor:{}", env!("CARGO_PKG_VERSION"));
-    let config = daemonset.config(&pod, &name, |volume| place(volume, &host, &containerd))?;
+    let config = daemonset.config(&pod, &name, |volume| place(volume, &host, &folder))?;
 
     let pod_id = cri.run_pod(&pod)?;
     let id = cri.start((&pod_id, &pod), config)?;
@@ -90,7 +93,7 @@ fn the_image_works_as_the_daemonset_has_it_run() -> Result<()> {
         seen("exec").is_some() && seen("container_seen").is_some()
     })?;
     let told = seen("container_seen").context("it has just been there")?;
-    ensure!(field(&told, "kubernetes.pod.name") == Some(&"web-0".into()), "{told}");
+    ensure!(field(&told, "orchestrator.resource.name") == Some(&"web-0".into()), "{told}");
 
     cri.remove_pod(&other_id)?;
     cri.stop(&id, daemonset.grace()?)?;
@@ -105,13 +108,13 @@ fn the_image_works_as_the_daemonset_has_it_run() -> Result<()> {
 }
 
 /// Where the test has what a node has.
-fn place(volume: &str, host: &Scratch, containerd: &Containerd) -> Result<String> {
+fn place(volume: &str, host: &Scratch, containerd: &Path) -> Result<String> {
     let folder = host.join(volume);
     let path = match volume {
         // The host's own.
         "machine-id" => return Ok("/etc/machine-id".to_owned()),
         "cgroup" => return Ok("/sys/fs/cgroup".to_owned()),
-        "containerd" => containerd.socket().parent().context("no folder")?.to_owned(),
+        "containerd" => containerd.to_owned(),
         "settings" => {
             fs::create_dir_all(&folder)?;
             fs::write(folder.join("sensor.toml"), SETTINGS)?;
@@ -124,6 +127,30 @@ fn place(volume: &str, host: &Scratch, containerd: &Containerd) -> Result<String
         other => bail!("the test has no place for the volume {other}"),
     };
     Ok(path.display().to_string())
+}
+
+/// A folder whose mounts come and go in containers too, as they do everywhere where systemd has mounted `/`.
+struct Shared(PathBuf);
+
+impl Shared {
+    fn new(folder: PathBuf) -> Result<Self> {
+        let mount = |how: &[&str]| {
+            let done = Command::new("mount").args(how).arg(&folder).status();
+            ensure!(done.context("cannot run mount")?.success(), "mount {how:?} failed");
+            Ok(())
+        };
+        mount(&["--bind", &folder.to_string_lossy()])?;
+        let shared = Self(folder.clone());
+        mount(&["--make-shared"])?;
+        Ok(shared)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Whoever still has it open keeps it until then.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
 }
 
 /// The supervisor has what the manifest lists; the worker, which reads what anybody can shape, has nothing.
@@ -153,7 +180,7 @@ fn has_its_rights_and_no_others(daemonset: &DaemonSet, address: SocketAddr) -> R
 
 /// Whatever the kernel gives to root on the host.
 fn has_the_probes_of_a_host(address: SocketAddr) -> Result<()> {
-    let doctor = std::process::Command::new(bins::sensor()?).arg("doctor").output()?;
+    let doctor = Command::new(bins::sensor()?).arg("doctor").output()?;
     let doctor = String::from_utf8(doctor.stdout)?;
     let status = status(address)?;
     let mut compared = 0;

@@ -30,6 +30,8 @@ use super::{IMAGE, messages::*};
 pub struct Cri {
     runtime: Runtime,
     grpc: Grpc<Channel>,
+    /// Pods that there are.
+    made: Vec<String>,
 }
 
 /// What a pod is called.
@@ -64,13 +66,14 @@ impl Cri {
             let origin = Uri::from_static("http://localhost/");
             anyhow::Ok(Grpc::with_origin(Channel(sender), origin))
         })?;
-        Ok(Self { runtime, grpc })
+        Ok(Self { runtime, grpc, made: Vec::new() })
     }
 
     /// Makes a pod and gives its id.
     pub fn run_pod(&mut self, pod: &Pod) -> Result<String> {
         let config = Some(pod.config());
         let made: PodMade = self.call("RunPodSandbox", PodToRun { config })?;
+        self.made.push(made.pod_sandbox_id.clone());
         Ok(made.pod_sandbox_id)
     }
 
@@ -129,6 +132,7 @@ impl Cri {
     pub fn remove_pod(&mut self, id: &str) -> Result<()> {
         let _: Nothing = self.call("StopPodSandbox", ById { id: id.to_owned() })?;
         let _: Nothing = self.call("RemovePodSandbox", ById { id: id.to_owned() })?;
+        self.made.retain(|it| it != id);
         Ok(())
     }
 
@@ -147,6 +151,15 @@ impl Cri {
             anyhow::Ok(grpc.unary(request, path, ProstCodec::<Q, A>::default()).await?)
         });
         Ok(answer.with_context(|| format!("{method} failed"))?.into_inner())
+    }
+}
+
+impl Drop for Cri {
+    fn drop(&mut self) {
+        // Those of a test that has failed: nobody is left to tell of another failure.
+        for id in std::mem::take(&mut self.made) {
+            let _ = self.remove_pod(&id);
+        }
     }
 }
 
