@@ -1,5 +1,5 @@
 //! The sensor: what every process of a host does, completely and cheaply, and every loss accounted
-//! for. `worker.rs` tells the story.
+//! for. `worker` tells the story.
 
 pub mod action;
 pub mod books;

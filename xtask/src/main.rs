@@ -75,8 +75,8 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         // Their last line is the count, whether or not something failed.
         Task::Test(args) => return test::run(&workspace, &args),
         Task::TestKernels(args) => return kernels::run(&workspace, &args),
+        Task::Dist(args) => return dist::run(&workspace, &args),
         Task::Bench(args) => bench::run(&workspace, &args),
-        Task::Dist(args) => dist::run(&workspace, &args),
         Task::Lint(args) => lint::run(&workspace, &args),
     }?;
     Ok(ExitCode::SUCCESS)

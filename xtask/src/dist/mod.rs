@@ -19,7 +19,7 @@ pub(crate) mod trial;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use deb::Packing;
@@ -38,6 +38,10 @@ pub(crate) struct Args {
     /// For which machines, as rustc calls them: x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu
     #[arg(long, value_name = "TRIPLE", default_value_t = host().to_owned())]
     target: String,
+    /// Try what is made, as `test --nightly` does: the same bytes from another folder, a package that is installed,
+    /// upgraded and removed, and everything for machines of another kind
+    #[arg(long = "try", conflicts_with_all = ["only", "target"])]
+    tries: bool,
 }
 
 /// What all of them need to know.
@@ -71,10 +75,20 @@ impl Machine {
 }
 
 /// Builds everything, packs it, and says what there is.
-pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let release = Release::of(workspace, &args.target)?;
-    let programs = programs::chosen(args.only.as_deref())?;
-    cross::ensure(&args.target)?;
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    if args.tries {
+        let tally = trial::run(workspace)?;
+        println!("{tally}");
+        return Ok(tally.exit_code());
+    }
+    make(workspace, args.only.as_deref(), &args.target)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn make(workspace: &Workspace, only: Option<&str>, triple: &str) -> Result<()> {
+    let release = Release::of(workspace, triple)?;
+    let programs = programs::chosen(only)?;
+    cross::ensure(triple)?;
     build_ebpf::run(workspace)?;
     build::have_make()?;
     fleet::have_protoc()?;

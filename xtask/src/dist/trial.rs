@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Args, Packing, Release, compile, deb, host, image, programs, sbom};
+use super::{Packing, Release, compile, deb, host, image, programs, sbom};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{debian, shell};
@@ -19,8 +19,7 @@ const SUITE: &str = "bookworm";
 
 /// One passed or failed for each of them.
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
-    let args = Args { only: Some(PROGRAM.to_owned()), target: host().to_owned() };
-    super::run(workspace, &args)?;
+    super::make(workspace, Some(PROGRAM), host())?;
     let mut tally = Tally::default();
     for (what, tried) in [
         ("it is the same from another folder", is_the_same(workspace)),
@@ -74,7 +73,7 @@ fn is_for_others(workspace: &Workspace) -> Result<()> {
     } else {
         ("aarch64-unknown-linux-gnu", 183)
     };
-    super::run(workspace, &Args { only: None, target: triple.to_owned() })?;
+    super::make(workspace, None, triple)?;
     for program in programs::chosen(None)? {
         let path = workspace.target.join(triple).join("release").join(program.name);
         let binary = fs::read(&path)?;

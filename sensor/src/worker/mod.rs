@@ -1,33 +1,40 @@
 //! The way of an event: from its source to standard output, until it is told to end or the reader goes away.
+//!
+//! ```text
+//! begin   what was before, what is there already     losses   what was lost on the way     end   the last books
+//! ```
+
+mod begin;
+mod end;
+mod losses;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use begin::Listed;
+pub use end::write_last_ledgers;
+
 use crate::books::Books;
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::container::{Asker, Containers, Sockets};
 use crate::enrich::Enricher;
 use crate::gap::Gap;
 use crate::host::Host;
-use crate::image;
 use crate::kernel::Request;
-use crate::ledger::{Balance, ByAction, Cause};
-use crate::log::{self, ids};
+use crate::log;
 use crate::module::{self, Module, Modules};
-use crate::observation::Observation;
 use crate::outlets::{Holes, Outlets};
-use crate::output::{Destination, Format, Outputs};
+use crate::output::{Format, Outputs};
 use crate::privileges;
-use crate::reconcile;
 use crate::service::Budget;
 use crate::source::{self, Backend, Source};
 
@@ -196,12 +203,6 @@ impl Worker {
         }
     }
 
-    /// Tells of the time in which nobody worked, and of what was lost with the one before.
-    fn report_pause(&mut self, last: &Books) {
-        let pause = (last.absent_since(), self.whole_until);
-        self.outlets.report_pause(self.modules.clock(), pause, last);
-    }
-
     /// Writes as events what went wrong with the sensor itself.
     fn report_alerts(&mut self) {
         if !self.outlets.wait_for_room(Duration::ZERO) {
@@ -222,36 +223,6 @@ impl Worker {
         self.modules.attempt(Module::Process, &mut self.outlets, |modules, outlets| {
             modules.enricher().tell_of_containers(clock::boot_ns(), outlets);
         });
-    }
-
-    /// Builds the table, and says that we are ready.
-    fn begin(&mut self, attached: u64) -> Result<()> {
-        self.whole_until = attached;
-        let source = &mut *self.source;
-        let listed =
-            self.modules.attempt(Module::Process, &mut self.outlets, |modules, outlets| {
-                reconcile::begin(source, modules, outlets, attached)
-            });
-        match listed {
-            Some(listed) => listed.context("cannot list the processes of this host")?,
-            None => self.holes = Holes::Suffered,
-        }
-        self.modules
-            .attempt(Module::Network, &mut self.outlets, |modules, outlets| {
-                let mut listed = Listed::for_output(modules, outlets);
-                source.sockets(&mut |seen| listed.observe(seen))
-            })
-            .transpose()
-            .context("cannot list the sockets of this host")?;
-        self.outlets.flush();
-        let page = self.books.page();
-        page.whole_until.set(attached);
-        page.ready.set(1);
-        let (processes, _) = self.modules.enricher().table_size();
-        let how = self.source.describe();
-        tracing::info!(id = ids::READY.code, "ready: {how}; {processes} processes");
-        image::give_back();
-        Ok(())
     }
 
     /// Takes what waits, and does what is due.
@@ -320,182 +291,4 @@ impl Worker {
         };
         done.map(drop).context("cannot list the connections of this host")
     }
-
-    /// Tells of losses, and mends, when they are over or have gone on for long.
-    fn look_for_losses(&mut self) -> Result<()> {
-        let lost = self.book_losses();
-        // What a stuck output does not take would only have to wait in between.
-        if !self.outlets.wait_for_room(Duration::ZERO) {
-            return Ok(());
-        }
-        match self.gap {
-            Some(gap) if !lost || gap.end > gap.start + GAP_NS => self.end_gap(gap, false),
-            Some(_) => Ok(()),
-            None if self.holes != Holes::None && clock::boot_ns() >= self.mend_at => {
-                self.end_gap(Gap::since(self.whole_until), true)
-            }
-            None => {
-                // One that took nothing then may have losses that it has not been told of.
-                let (clock, none) = (self.modules.clock(), ByAction::default());
-                self.outlets.report_gap(clock, self.whole_until, &none);
-                Ok(())
-            }
-        }
-    }
-
-    /// Books what was lost since the last look; `true` if that is anything.
-    fn book_losses(&mut self) -> bool {
-        let (modules, outlets) = (&mut self.modules, &mut self.outlets);
-        let all = self.source.losses(&mut |cause, action, events| {
-            modules.lose(cause, action, events, outlets);
-        });
-        let (noted, now) = (outlets.note_losses(self.whole_until), clock::boot_ns());
-        if noted.any {
-            let gap = self.gap.get_or_insert(Gap::since(self.whole_until));
-            gap.end = now;
-            gap.holes = gap.holes.max(noted.holes);
-            self.mend_at = now + MEND_NS;
-        } else if self.gap.is_none() && all {
-            self.whole_until = now;
-        }
-        if !noted.any && noted.holes != Holes::None {
-            // Nobody misses them, but who owns a connection is known from the table.
-            self.holes = self.holes.max(noted.holes);
-            self.mend_at = now + MEND_NS;
-        }
-        noted.any
-    }
-
-    /// Tells of a gap. After losses that we chose the table is mended only once they have been `over` for
-    /// long, and never while nobody keeps it.
-    fn end_gap(&mut self, gap: Gap, over: bool) -> Result<()> {
-        self.gap = None;
-        let holes = gap.holes.max(std::mem::take(&mut self.holes));
-        let mut recovered = ByAction::default();
-        match holes {
-            Holes::None => {}
-            Holes::Chosen if !over => self.holes = holes,
-            Holes::Chosen | Holes::Suffered => {
-                let source = &mut *self.source;
-                let mended =
-                    self.modules.attempt(Module::Process, &mut self.outlets, |modules, outlets| {
-                        reconcile::mend(source, modules, outlets)
-                    });
-                match mended {
-                    Some(mended) => {
-                        recovered =
-                            mended.context("cannot list the processes of this host again")?;
-                    }
-                    None => (self.holes, self.mend_at) = (holes, clock::boot_ns() + MEND_NS),
-                }
-            }
-        }
-        self.whole_until = gap.end;
-        self.outlets.report_gap(self.modules.clock(), gap.end, &recovered);
-        Ok(())
-    }
-
-    /// Detaches, takes what is left, writes the last books.
-    fn finish(mut self) -> Result<ExitCode> {
-        self.source.detach();
-        self.take_overdue(true)?;
-        while self.outlets.wait_for_room(PATIENCE) {
-            let (modules, outlets) = (&mut self.modules, &mut self.outlets);
-            if !self.source.drain(&mut |seen| modules.observe(seen, outlets)) {
-                break;
-            }
-        }
-        self.book_losses();
-        if self.gap.is_some() || self.holes != Holes::None {
-            let gap = self.gap.unwrap_or(Gap::since(self.whole_until));
-            self.end_gap(gap, true)?;
-        }
-        if let Some(stuck) = self.outlets.settle(PATIENCE) {
-            bail!("{} takes nothing: the last events are not written", stuck.name());
-        }
-        let (_, forgotten) = self.modules.enricher().table_size();
-        if forgotten > 0 {
-            tracing::warn!(
-                id = ids::TABLE_FULL.code,
-                forgotten,
-                "the process table was full: later events of these know less"
-            );
-        }
-        log::finish();
-        self.report_alerts();
-        let balances = self.outlets.report_last(self.modules.clock(), clock::boot_ns());
-        let failure = self.outlets.close(PATIENCE);
-        conclude(failure.as_ref(), &balances)
-    }
-
-    fn output_ended(mut self) -> Result<ExitCode> {
-        self.source.detach();
-        let balances = self.outlets.report_last(self.modules.clock(), clock::boot_ns());
-        conclude(self.outlets.take_failure().as_ref(), &balances)
-    }
-}
-
-/// What comes from a list, which may be long and cannot be put off once it has begun: it goes no faster
-/// than the output takes it, and what a stuck one does not take is lost.
-struct Listed<'a> {
-    modules: &'a mut Modules,
-    outlets: &'a mut Outlets,
-    patience: Duration,
-}
-
-impl<'a> Listed<'a> {
-    fn for_output(modules: &'a mut Modules, outlets: &'a mut Outlets) -> Self {
-        Self { modules, outlets, patience: PATIENCE }
-    }
-
-    fn observe(&mut self, seen: &Observation<'_>) {
-        if self.outlets.wait_for_room(self.patience) {
-            return self.modules.observe(seen, self.outlets);
-        }
-        // It is waited for once, not for each.
-        self.patience = Duration::ZERO;
-        self.modules.lose(Cause::QueueFull, seen.action.name(), 1, self.outlets);
-    }
-}
-
-/// A reader that goes away has seen enough; every other failure is one.
-fn conclude(failure: Option<&io::Error>, balances: &[(Destination, Balance)]) -> Result<ExitCode> {
-    if failure.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        return Ok(ExitCode::SUCCESS);
-    }
-    for (output, balance) in balances {
-        let (produced, delivered, dropped) = balance.totals();
-        if let Some(error) = failure {
-            bail!(
-                "cannot write to standard output: {error}: {} events are not written; make room \
-                 or write elsewhere",
-                produced - delivered - dropped
-            );
-        }
-        let of = if balances.len() > 1 { format!("{}: ", output.name()) } else { String::new() };
-        tracing::info!(
-            id = ids::DONE.code,
-            "done: {of}{produced} events, {delivered} written, {dropped} dropped"
-        );
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Writes the last ledgers of a run whose worker was killed, in its stead.
-pub fn write_last_ledgers(killed: &Books, outputs: &Outputs) -> Result<()> {
-    // A supervisor may have to do this for years.
-    static HOST: OnceLock<Host> = OnceLock::new();
-    let now = clock::boot_ns();
-    let host = match HOST.get() {
-        Some(host) => host,
-        None => HOST.get_or_init({
-            let host = Host::read(now)?;
-            || host
-        }),
-    };
-    let mut outlets = Outlets::for_a_line(host, outputs, killed)?;
-    outlets.report_killed(Clock::now(), now, killed);
-    // A reader that has gone away needs no ledger.
-    let _ = outlets.close(PATIENCE);
-    Ok(())
 }
