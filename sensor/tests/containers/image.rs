@@ -55,7 +55,7 @@ fn the_image_works_as_the_daemonset_has_it_run() -> Result<()> {
     let logs = host.join("logs");
     fs::create_dir(&logs)?;
     let folder = containerd.socket().parent().context("the socket is in no folder")?.to_owned();
-    let _shared = (Shared::new(folder.clone())?, Shared::new(host.path().to_owned())?);
+    let _shared = (Shared::new(&folder)?, Shared::new(host.path())?);
     let pod = daemonset.pod(format!("{}/kubepods/wanglou", containerd.cgroup()), &logs)?;
     let name = format!("docker.io/wanglou/sensor:{}", env!("CARGO_PKG_VERSION"));
     let config = daemonset.config(&pod, &name, |volume| place(volume, &host, &folder))?;
@@ -133,14 +133,14 @@ fn place(volume: &str, host: &Scratch, containerd: &Path) -> Result<String> {
 struct Shared(PathBuf);
 
 impl Shared {
-    fn new(folder: PathBuf) -> Result<Self> {
+    fn new(folder: &Path) -> Result<Self> {
         let mount = |how: &[&str]| {
-            let done = Command::new("mount").args(how).arg(&folder).status();
+            let done = Command::new("mount").args(how).arg(folder).status();
             ensure!(done.context("cannot run mount")?.success(), "mount {how:?} failed");
             Ok(())
         };
         mount(&["--bind", &folder.to_string_lossy()])?;
-        let shared = Self(folder.clone());
+        let shared = Self(folder.to_owned());
         mount(&["--make-shared"])?;
         Ok(shared)
     }
