@@ -21,6 +21,8 @@ fn path(workspace: &Workspace) -> PathBuf {
 /// Puts what was found into the document.
 pub(super) fn write(workspace: &Workspace, reports: &[Report]) -> Result<()> {
     ensure!(reports.len() == ALL.len(), "--write wants all kernels: one table shows all of them");
+    let missing = reports.iter().find(|report| report.release.is_empty());
+    ensure!(missing.is_none(), "nothing is written, as one of the kernels could not be booted");
     let path = path(workspace);
     let text = fs::read_to_string(&path)?;
     let (before, _, after) = parts(&text)?;
@@ -28,12 +30,14 @@ pub(super) fn write(workspace: &Workspace, reports: &[Report]) -> Result<()> {
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// One passed or failed for each kernel that is anywhere the same: what this machine runs is its own.
+/// One passed or failed for each kernel that was booted and is anywhere the same: what this machine runs is its own.
 pub(super) fn compare(workspace: &Workspace, reports: &[Report]) -> Result<Tally> {
     let text = fs::read_to_string(path(workspace))?;
     let written = Cells::of(parts(&text)?.1);
     let mut tally = Tally::default();
-    for report in reports.iter().filter(|report| report.kernel != Kernel::Native.name()) {
+    let is_to_be_compared =
+        |report: &&Report| report.kernel != Kernel::Native.name() && !report.release.is_empty();
+    for report in reports.iter().filter(is_to_be_compared) {
         let differences = written.differences(report);
         for (row, is, was) in &differences {
             eprintln!(

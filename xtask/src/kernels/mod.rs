@@ -82,10 +82,15 @@ fn checked(workspace: &Workspace, kernels: &[Kernel]) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     for &kernel in kernels {
         eprintln!("xtask: checks on {}", kernel.name());
-        reports.push(match kernel.source() {
-            Some(source) => guest(workspace, kernel, &source)?,
-            None => native(workspace)?,
-        });
+        // What keeps one from being booted is no reason not to try the others.
+        let report = match kernel.source() {
+            Some(source) => guest(workspace, kernel, &source),
+            None => native(workspace),
+        };
+        reports.push(report.unwrap_or_else(|error| {
+            eprintln!("xtask: {}: {error:#}", kernel.name());
+            Report::failed(kernel.name(), &format!("{error:#}"))
+        }));
     }
     Ok(reports)
 }

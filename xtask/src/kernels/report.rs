@@ -51,13 +51,22 @@ impl Report {
         Self { kernel: kernel.to_owned(), release: String::new(), checks: Vec::new(), ended: false }
     }
 
-    /// A kernel on which nothing could be checked.
+    /// A kernel on which nothing could be checked, for want of something on this machine.
     pub(super) fn absent(kernel: &str, reason: &str) -> Self {
+        Self::without_checks(kernel, Outcome::Absent, reason)
+    }
+
+    /// One that could not even be booted.
+    pub(super) fn failed(kernel: &str, reason: &str) -> Self {
+        Self::without_checks(kernel, Outcome::Failed, reason)
+    }
+
+    fn without_checks(kernel: &str, outcome: Outcome, reason: &str) -> Self {
         let mut report = Self::new(kernel);
         report.checks.push(Check {
             group: "checks".to_owned(),
             name: String::new(),
-            outcome: Outcome::Absent,
+            outcome,
             detail: reason.to_owned(),
             cell: None,
         });
