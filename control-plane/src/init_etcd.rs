@@ -74,6 +74,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     let endpoints = args.endpoint.join(", ");
     let client = Client::connect(&etcd.endpoints, Some(store::options(&etcd)?)).await;
     let mut auth = client.with_context(|| format!("etcd at {endpoints}"))?.auth_client();
+    add_user(&mut auth, args.user.as_str()).await?;
     for (part, kinds) in PARTS {
         let role = format!("wanglou.{}.{part}", args.fleet);
         say(&format!("role {role}"), auth.role_add(role.clone()).await.map(drop))?;
@@ -88,22 +89,25 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
                 .await
                 .with_context(|| format!("cannot give {role} {prefix}"))?;
         }
-        user(&mut auth, args.user.as_str(), &role).await?;
+        grant(&mut auth, args.user.as_str(), &role).await?;
     }
     if args.enable_auth {
-        user(&mut auth, "root", "root").await?;
+        say("role root", auth.role_add("root").await.map(drop))?;
+        add_user(&mut auth, "root").await?;
+        grant(&mut auth, "root", "root").await?;
         say("authentication", auth.auth_enable().await.map(drop))?;
     }
     Ok(())
 }
 
-/// Sees to it that there is a user with a role.
-async fn user(auth: &mut AuthClient, name: &str, role: &str) -> Result<()> {
-    if role == "root" {
-        say("role root", auth.role_add("root").await.map(drop))?;
-    }
+/// Sees to it that there is a user.
+async fn add_user(auth: &mut AuthClient, name: &str) -> Result<()> {
     let without = UserAddOptions::new().with_no_pwd();
-    say(&format!("user {name}"), auth.user_add(name, "", Some(without)).await.map(drop))?;
+    say(&format!("user {name}"), auth.user_add(name, "", Some(without)).await.map(drop))
+}
+
+/// Sees to it that a user has a role.
+async fn grant(auth: &mut AuthClient, name: &str, role: &str) -> Result<()> {
     let granted = auth.user_grant_role(name, role).await.map(drop);
     granted.with_context(|| format!("cannot give {name} the role {role}"))?;
     println!("user {name} has the role {role}");

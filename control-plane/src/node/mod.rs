@@ -219,7 +219,7 @@ impl State {
             Event::Broken { host, stream } => self.broken(&host, stream, now),
             Event::Watched(told) => self.watched(told, now),
             Event::Blind(error) => {
-                tracing::warn!(id = ids::ETCD_SILENT.code, %error, "etcd does not answer: what is known of other hosts stays as it is");
+                tracing::warn!(id = ids::ETCD_SILENT.code, %error, "etcd cannot be watched: what is known of other hosts stays as it is");
                 self.view.write().hosts.see(false, now);
             }
             Event::Answers(has, asked) => self.answers.answered(has, asked),
