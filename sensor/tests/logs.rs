@@ -35,7 +35,7 @@ fn each_line_says_when_how_severe_who_and_what() -> Result<()> {
     service.wait_for(READY, 2)?;
     let told = service.told()?;
     for (level, rest) in [
-        ("notice", "worker worker [WL2001]: ready: "),
+        ("notice", "worker worker::begin [WL2001]: ready: "),
         ("error", "supervisor service::supervisor [WL1001]: the worker was ended by signal 9: "),
     ] {
         let line = told.lines().find(|line| line.contains(rest));
