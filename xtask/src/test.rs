@@ -2,13 +2,15 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
 use anyhow::{Context as _, Result};
 
 use crate::tally::{HarnessOutput, Tally};
 use crate::workspace::Workspace;
 use crate::{
-    build, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, previous, room, shell,
+    build, build_ebpf, containers, debian, deploy, dist, etcd, fleet, fuzz, kernels, previous,
+    room, shell,
 };
 
 /// The binaries that play the processes of the tests.
@@ -35,7 +37,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         eprintln!("xtask: {error:#}");
     }
     fleet::have_protoc()?;
-    build_all(workspace)?;
+    build_both(workspace)?;
     let mut total = cargo_test(workspace, args.nightly)?;
     total += deploy::test(workspace)?;
     if args.nightly {
@@ -52,6 +54,25 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 pub(crate) fn build_all(workspace: &Workspace) -> Result<()> {
     build::run(workspace)?;
     build::release(workspace, "wanglou-testkit", &TESTKIT_BINARIES)
+}
+
+/// The same, and the tests, in folders of their own: where the release is linked one core has nothing to do.
+fn build_both(workspace: &Workspace) -> Result<()> {
+    // Both want the probes.
+    build_ebpf::run(workspace)?;
+    build::have_make()?;
+    let mut cargo = workspace.cargo();
+    // One line that moves is enough.
+    cargo.env("CARGO_TERM_PROGRESS_WHEN", "never").args(["test", "--workspace", "--no-run"]);
+    thread::scope(|scope| {
+        let tests = scope.spawn(|| shell::run(&mut cargo));
+        let built = build_all(workspace);
+        // What does not compile is counted when the tests are run.
+        if !matches!(tests.join(), Ok(Ok(()))) {
+            eprintln!("xtask: not all tests compile");
+        }
+        built
+    })
 }
 
 fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
@@ -74,9 +95,7 @@ fn cargo_test(workspace: &Workspace, ignored_too: bool) -> Result<Tally> {
         // The tests that want them say so, and are skipped.
         Err(error) => eprintln!("xtask: {error:#}"),
     }
-    // What the tests build is packed before they begin.
-    let build = shell::run(workspace.cargo().args(["test", "--workspace", "--no-run"]));
-    match build.and_then(|()| dist::for_tests::pack(workspace)) {
+    match dist::for_tests::pack(workspace) {
         Ok(folder) => drop(cargo.env("WANGLOU_PACKAGES", folder)),
         Err(error) => eprintln!("xtask: {error:#}"),
     }

@@ -18,14 +18,15 @@ mod tables;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::dist::cross;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{build, debian, test};
-use kernel::{Kernel, Machine, Source};
+use kernel::{Kernel, Machine};
 use report::Report;
 
 pub(crate) use kernel::{ALL, DAILY};
@@ -79,20 +80,44 @@ pub(crate) fn test(workspace: &Workspace, kernels: &[Kernel]) -> Result<Tally> {
 /// Runs the checks on each kernel.
 fn checked(workspace: &Workspace, kernels: &[Kernel]) -> Result<Vec<Report>> {
     build::release(workspace, "wanglou-guest", &["wanglou-guest"])?;
-    let mut reports = Vec::new();
-    for &kernel in kernels {
+    let (guests, own): (Vec<Kernel>, Vec<_>) =
+        kernels.iter().partition(|kernel| kernel.source().is_some());
+    // Two at a time: one waits as often as it computes.
+    let mut reports: Vec<_> = guests.chunks(2).flat_map(|pair| at_once(workspace, pair)).collect();
+    for kernel in own {
         eprintln!("xtask: checks on {}", kernel.name());
-        // What keeps one from being booted is no reason not to try the others.
-        let report = match kernel.source() {
-            Some(source) => guest(workspace, kernel, &source),
-            None => native(workspace),
-        };
-        reports.push(report.unwrap_or_else(|error| {
-            eprintln!("xtask: {}: {error:#}", kernel.name());
-            Report::failed(kernel.name(), &format!("{error:#}"))
-        }));
+        reports.push(or_failed(kernel, native(workspace)));
     }
     Ok(reports)
+}
+
+/// Boots these, and waits for all of them.
+fn at_once(workspace: &Workspace, kernels: &[Kernel]) -> Vec<Report> {
+    let run = |kernel: Kernel, qemu: Result<Command>| {
+        eprintln!("xtask: checks on {}", kernel.name());
+        or_failed(kernel, qemu.and_then(|qemu| boot::run(kernel.name(), qemu)))
+    };
+    let ready: Vec<_> = kernels.iter().map(|kernel| prepared(workspace, *kernel)).collect();
+    thread::scope(|scope| {
+        let running = kernels
+            .iter()
+            .zip(ready)
+            .map(|(kernel, qemu)| (*kernel, scope.spawn(move || run(*kernel, qemu))));
+        // All have begun before the first is waited for.
+        let running: Vec<_> = running.collect();
+        let ended = running.into_iter().map(|(kernel, one)| {
+            one.join().unwrap_or_else(|_| Report::failed(kernel.name(), "xtask has panicked"))
+        });
+        ended.collect()
+    })
+}
+
+/// What keeps one from being booted is no reason not to try the others.
+fn or_failed(kernel: Kernel, report: Result<Report>) -> Report {
+    report.unwrap_or_else(|error| {
+        eprintln!("xtask: {}: {error:#}", kernel.name());
+        Report::failed(kernel.name(), &format!("{error:#}"))
+    })
 }
 
 /// Prints the tables, and counts.
@@ -105,14 +130,15 @@ fn shown(reports: &[Report]) -> Tally {
     total
 }
 
-fn guest(workspace: &Workspace, kernel: Kernel, source: &Source) -> Result<Report> {
+/// A machine that has not been switched on.
+fn prepared(workspace: &Workspace, kernel: Kernel) -> Result<Command> {
+    let source = kernel.source().context("it is not booted")?;
     let machine = source.machine;
     debian::ensure(&[machine.qemu.1], "booting other kernels")?;
-    let image = image::fetch(workspace, source)?;
-    let initramfs = workspace.target.join("kernels/initramfs.cpio");
+    let image = image::fetch(workspace, &source)?;
+    let initramfs = workspace.target.join(format!("kernels/{}.cpio", kernel.name()));
     initramfs::write(&programs(workspace, machine)?, &initramfs)?;
-    let qemu = boot::qemu(machine, &image, &initramfs, kernel.parameters());
-    boot::run(kernel.name(), qemu)
+    Ok(boot::qemu(machine, &image, &initramfs, kernel.parameters()))
 }
 
 /// The folder of what guests run: what was built for this machine, or the same for another kind.
