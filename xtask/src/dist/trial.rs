@@ -17,16 +17,23 @@ const PROGRAM: &str = "wanglou-sensor";
 const READY: &str = ": ready: ";
 const SUITE: &str = "bookworm";
 
+/// What is tried, and how.
+type Trial = (&'static str, fn(&Workspace) -> Result<()>);
+
+/// Those that take least come first.
+const TRIALS: [Trial; 3] = [
+    ("its package is installed, upgraded and removed", is_installed),
+    ("it is the same from another folder", is_the_same),
+    ("all programs are compiled for machines of another kind", is_for_others),
+];
+
 /// One passed or failed for each of them.
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally> {
     super::make(workspace, Some(PROGRAM), host())?;
     let mut tally = Tally::default();
-    for (what, tried) in [
-        ("it is the same from another folder", is_the_same(workspace)),
-        ("its package is installed, upgraded and removed", is_installed(workspace)),
-        ("all programs are compiled for machines of another kind", is_for_others(workspace)),
-    ] {
-        match tried {
+    for (what, tried) in TRIALS {
+        eprintln!("xtask: dist: {what} ...");
+        match tried(workspace) {
             Ok(()) => tally.passed += 1,
             Err(error) => {
                 eprintln!("xtask: dist: {what}: {error:#}");
@@ -96,7 +103,7 @@ fn is_installed(workspace: &Workspace) -> Result<()> {
     let root = Root::new(workspace.target.join("debian"))?;
     let kept = root.0.join("etc/wanglou/sensor.toml");
     root.dpkg(&["--install"], Some(&first))?;
-    root.run(&["wanglou-sensor", "config", "check"])?;
+    root.run(&["wanglou-sensor", "config", "check", "/etc/wanglou/sensor.toml"])?;
     root.works()?;
     let ours = fs::read_to_string(&kept)? + "\n# ours\n";
     fs::write(&kept, &ours)?;
@@ -118,10 +125,16 @@ struct Root(PathBuf);
 
 impl Root {
     fn new(path: PathBuf) -> Result<Self> {
-        if !path.join("etc/debian_version").exists() {
+        if !path.exists() {
+            // One that was not finished is none.
+            let part = path.with_extension("part");
+            if part.exists() {
+                fs::remove_dir_all(&part)?;
+            }
             let mut make = Command::new("debootstrap");
-            make.args(["--variant=minbase", "--include=systemd", SUITE]).arg(&path);
+            make.args(["--variant=minbase", "--include=systemd", SUITE]).arg(&part);
             shell::run(&mut make)?;
+            fs::rename(part, &path)?;
         }
         let root = Self(path);
         for (kind, place) in [("proc", "proc"), ("sysfs", "sys")] {
