@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::dist::cross;
+use crate::cross;
 use crate::workspace::Workspace;
 use crate::{build_ebpf, debian, shell};
 

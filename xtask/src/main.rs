@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod build_ebpf;
 mod containers;
+mod cross;
 mod debian;
 mod deploy;
 mod dist;

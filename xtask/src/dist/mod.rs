@@ -3,13 +3,12 @@
 //!
 //! ```text
 //! programs  what there is to give, and where its files go     image   oci-layout as one tar
-//! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb       cross   for other machines
-//! for_tests the same, of what tests have built                 trial   whether all that works
+//! sbom      CycloneDX, from what cargo has resolved            deb     by dpkg-deb       trial   whether all that works
+//! for_tests the same, of what tests have built
 //! ```
 //!
 //! The same tree gives the same bytes: times are those of the last commit, names of folders are cut from what is compiled.
 
-pub(crate) mod cross;
 mod deb;
 pub(crate) mod for_tests;
 mod image;
@@ -25,9 +24,9 @@ use anyhow::Result;
 use deb::Packing;
 use programs::Program;
 
+use crate::cross::{self, host};
 use crate::workspace::Workspace;
 use crate::{build, build_ebpf, fleet, shell};
-use cross::host;
 
 /// Arguments of `dist`.
 #[derive(clap::Args)]

@@ -22,7 +22,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
-use crate::dist::cross;
+use crate::cross;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{build, debian, test};
